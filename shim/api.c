@@ -1,0 +1,71 @@
+/* The public functions; what they promise stands in timeoutsock.h. */
+#include "timeoutsock.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+
+#include "fdtab.h"
+#include "policy.h"
+#include "real.h"
+
+static bool is_limit(int ms)
+{
+    return ms >= TSOCK_DEFAULT;
+}
+
+static int fail(int error, int result)
+{
+    errno = error;
+    return result;
+}
+
+/* The cell of an open socket or pipe.  The kernel is asked whether it is one now: a cell
+ * may be stale, and before the first limit nothing is noted at all. */
+static struct cell *limitable(int fd)
+{
+    if (REAL(fcntl)(fd, F_GETFD) < 0)
+        return NULL;
+    struct cell *cell = fdtab_cell(fd);
+    if (!cell) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (state_kind(fdtab_verify(fd, cell)) > KIND_OTHER)
+        return cell;
+    errno = ENOTSOCK;
+    return NULL;
+}
+
+INTERPOSE int tsock_set_timeout(int fd, int ms)
+{
+    if (!is_limit(ms))
+        return fail(EINVAL, -1);
+    struct cell *cell = limitable(fd);
+    if (!cell)
+        return -1;
+    atomic_store(&cell->own, (uint32_t)ms - (uint32_t)TSOCK_DEFAULT);
+    if (ms >= 0)
+        policy_arm();
+    return 0;
+}
+
+INTERPOSE int tsock_get_timeout(int fd)
+{
+    struct cell *cell = limitable(fd);
+    if (!cell)
+        return TSOCK_ERROR;
+    return (int)(atomic_load(&cell->own) + (uint32_t)TSOCK_DEFAULT);
+}
+
+INTERPOSE int tsock_set_default_timeout(int ms)
+{
+    if (!is_limit(ms))
+        return fail(EINVAL, -1);
+    policy_set_default_ms(ms);
+    return 0;
+}
+
+INTERPOSE int tsock_get_default_timeout(void)
+{
+    return policy_default_ms();
+}

@@ -1,0 +1,96 @@
+/* connect and accept: poll cannot bound them.  A connect to an AF_UNIX socket with a full
+ * backlog cannot be polled for, and between a poll and an accept another process may take
+ * the connection.  So both are left to the kernel's timer. */
+#include <errno.h>
+
+#include "connect.h"
+#include "files.h"
+#include "op.h"
+#include "real.h"
+
+/* A timed-out TCP connect is still under way (EINPROGRESS); without this the next
+ * connect() on the socket would not start a new attempt, as it does after the kernel's own
+ * ETIMEDOUT. */
+static void abort_connect(int fd)
+{
+    int error = errno;
+    struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+    REAL(connect)(fd, &nowhere, sizeof nowhere);
+    errno = error;
+}
+
+static int bounded_connect(struct op *op, const struct sockaddr *to, socklen_t to_len)
+{
+    int r;
+    do r = TRY(op, REAL(connect)(op->fd, to, to_len));
+    while (r < 0 && op_wait(op, 0));
+    if (op->expired)
+        abort_connect(op->fd);
+    return (int)op_end(op, r);
+}
+
+INTERPOSE int connect(int fd, const struct sockaddr *to, socklen_t to_len)
+{
+    struct op op;
+    if (op_begin_timed(&op, PHASE_CONNECT, fd, 0))
+        return files_connected(fd, to, bounded_connect(&op, to, to_len));
+    return files_connected(fd, to, REAL(connect)(fd, to, to_len));
+}
+ALIAS_OF(connect, int, __connect, (int fd, const struct sockaddr *to, socklen_t to_len))
+
+static ssize_t bounded_sendmsg(struct op *op, const struct msghdr *msg, int flags)
+{
+    ssize_t n;
+    do n = TRY(op, REAL(sendmsg)(op->fd, msg, flags));
+    while (n < 0 && op_wait(op, 0));
+    if (op->expired)
+        abort_connect(op->fd);
+    return op_end(op, n);
+}
+
+ssize_t connect_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    struct op op;
+    ssize_t n = op_begin_timed(&op, PHASE_CONNECT, fd, 0) ? bounded_sendmsg(&op, msg, flags) : REAL(sendmsg)(fd, msg, flags);
+    files_connected(fd, msg->msg_name, n < 0 ? -1 : 0);
+    return n;
+}
+
+ssize_t connect_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to, socklen_t to_len)
+{
+    struct iovec iov = {(void *)buf, len};
+    struct msghdr msg = {.msg_name = (void *)to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1};
+    return connect_sendmsg(fd, &msg, flags);
+}
+
+/* The new socket has inherited the listener's timer: give it what it would have had. */
+static void clear_inherited_timer(const struct op *op, int fd)
+{
+    REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &op->timer, sizeof op->timer);
+}
+
+static int bounded_accept(struct op *op, struct sockaddr *from, socklen_t *from_len, int flags)
+{
+    int r;
+    do r = TRY(op, REAL(accept4)(op->fd, from, from_len, flags));
+    while (r < 0 && op_wait(op, 0));
+    if (r >= 0)
+        clear_inherited_timer(op, r);
+    return (int)op_end(op, r);
+}
+
+INTERPOSE int accept4(int fd, struct sockaddr *from, socklen_t *from_len, int flags)
+{
+    struct op op;
+    if (op_begin_timed(&op, PHASE_ACCEPT, fd, 0))
+        return files_accepted(fd, bounded_accept(&op, from, from_len, flags), flags);
+    return files_accepted(fd, REAL(accept4)(fd, from, from_len, flags), flags);
+}
+
+INTERPOSE int accept(int fd, struct sockaddr *from, socklen_t *from_len)
+{
+    struct op op;
+    if (op_begin_timed(&op, PHASE_ACCEPT, fd, 0))
+        return files_accepted(fd, bounded_accept(&op, from, from_len, 0), 0);
+    return files_accepted(fd, REAL(accept)(fd, from, from_len), 0);
+}

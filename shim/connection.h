@@ -1,0 +1,34 @@
+/* What is asked of the kernel about one connection, and the one thing that is done to it. */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fdtab.h"
+#include "policy.h"
+
+/* The limit of fd in a phase: what the program has set on the fd wins over all that is
+ * configured. */
+struct limit connection_limit(const struct cell *cell, uint32_t state, enum phase phase);
+
+/* Whether reaching this limit ends the connection, or only fails the call. */
+bool limit_ends_connection(struct limit limit);
+
+/* Whether fd has a peer.  A listening or unconnected socket has none and is never shut
+ * down, although shutdown(2) would do it (inet_shutdown() wakes the pollers of an
+ * unconnected UDP socket and tells them of a hangup). */
+bool connection_has_peer(int fd);
+
+/* Shuts fd down, as when the kernel gives a peer up: further reads get EOF and further
+ * writes EPIPE.  Not if the number means another descriptor by now. */
+void connection_shut(int fd, const struct cell *cell, uint32_t state);
+
+/* For how long nothing has moved on fd in either direction, in nanoseconds; NEVER if the
+ * kernel cannot tell (no TCP). */
+int64_t connection_quiet(int fd);
+
+/* Whether poll(2) sees one of these events on fd now. */
+bool connection_ready(int fd, short events);
+
+#endif

@@ -1,0 +1,100 @@
+/* fd -> cell: what we know about one descriptor number.
+ *
+ * A cell is a handful of atomic words: no lock to repair after fork(), safe in signal
+ * handlers.  The table is a cache: a stale cell may cost a system call but never changes
+ * an answer, because whatever creates a descriptor resets its cell, ENOTSOCK drops it, and
+ * the kernel is asked before anything is done to a connection.  So a close that we never
+ * see (fclose, closefrom, a raw system call) does no harm. */
+#ifndef FDTAB_H
+#define FDTAB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy.h"
+
+struct cell {
+    _Atomic uint32_t state;     /* the fields below */
+    _Atomic uint32_t own;       /* tsock_set_timeout: milliseconds - TSOCK_DEFAULT; 0 is TSOCK_DEFAULT */
+    _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
+                                 * it is connecting, called connect(); 0: it is not waited for */
+};
+
+/* state, from the lowest bit: the kind, flags, an errno, and a generation that tells a
+ * descriptor from an earlier one of the same number. */
+#define STATE_KIND    UINT32_C(0x0000000f)
+#define CELL_RECORD   UINT32_C(0x00000010)  /* datagrams or packets: never split */
+#define CELL_OPENED   UINT32_C(0x00000020)  /* this process connected it */
+#define CELL_CONNECTING UINT32_C(0x00000040)  /* a non-blocking connect is under way */
+#define CELL_PASSIVE  UINT32_C(0x00000080)  /* listening or unconnected: never expires in event waits */
+#define CELL_EXPIRED  UINT32_C(0x00000100)  /* shut down by us */
+#define CELL_LOWAT    UINT32_C(0x00000200)  /* SO_RCVLOWAT: only the kernel knows when a read is done */
+#define CELL_NONBLOCK UINT32_C(0x00000400)  /* O_NONBLOCK was seen on it */
+#define STATE_ERROR   UINT32_C(0x000ff000)  /* the errno that the next call on it answers, once */
+#define STATE_ERROR_SHIFT 12
+#define STATE_GENERATION UINT32_C(0xfff00000)
+#define STATE_GENERATION_ONE UINT32_C(0x00100000)
+
+static inline enum kind state_kind(uint32_t state)
+{
+    return (enum kind)(state & STATE_KIND);
+}
+
+static inline uint32_t cell_state(const struct cell *cell)
+{
+    return atomic_load_explicit(&cell->state, memory_order_relaxed);
+}
+
+/* Finds the cell of fd, making room for it at first use; NULL for a negative fd and if
+ * there is no memory. */
+struct cell *fdtab_cell(int fd);
+
+/* The cell's state with its kind known: the kernel is asked about a descriptor that was
+ * inherited or came in a way we do not see.  An fd that is not open stays unknown. */
+uint32_t fdtab_learn(int fd, struct cell *cell);
+
+/* The same, but what the cell says is held against the kernel first. */
+uint32_t fdtab_verify(int fd, struct cell *cell);
+
+/* A descriptor was created: all that was known of its number is void. */
+void fdtab_reset(int fd, enum kind kind, uint32_t flags);
+
+/* `to` was made a copy of `from`. */
+void fdtab_copy(int from, int to);
+
+/* It is no socket after all. */
+void cell_drop(struct cell *cell);
+
+void cell_set(struct cell *cell, uint32_t flags);
+void cell_clear(struct cell *cell, uint32_t flags);
+
+/* The next call on the descriptor shall answer `error`; and that call taking it (0: none).
+ * Setting fails if the cell is no longer of this generation. */
+bool cell_post_error(struct cell *cell, uint32_t state, int error, uint32_t flags);
+int cell_take_error(struct cell *cell);
+
+/* The program has switched O_NONBLOCK on fd.  What a cell says of it is a hint that saves
+ * an fcntl(2): a call on a descriptor known to be non-blocking is made plainly, and if the
+ * hint is wrong (another process has cleared the flag of a shared description) that call
+ * is only not bounded. */
+void fdtab_set_nonblock(int fd, bool nonblock);
+bool fdtab_is_nonblock(uint32_t state);
+
+/* Whether the cell still speaks of the descriptor that it spoke of in `state`. */
+static inline bool cell_same(const struct cell *cell, uint32_t state)
+{
+    return !((cell_state(cell) ^ state) & STATE_GENERATION);
+}
+
+/* The kind of socket(domain, type, protocol), and CELL_RECORD if it is one of records. */
+enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags);
+
+/* Whether a program here uses SO_RCVTIMEO or SO_SNDTIMEO itself.  While none does, nobody
+ * need ask the kernel before each wait. */
+extern atomic_bool fdtab_own_timeouts;
+
+/* Registers the fork handler. */
+void fdtab_init(void);
+
+#endif

@@ -1,0 +1,103 @@
+/* An op is one call in flight: the one place where table, policy, clock and signals meet.
+ * Every wrapper reads
+ *
+ *     struct op op;
+ *     if (!op_begin(&op, PHASE_READ, fd, flags))
+ *         return REAL(recv)(fd, buf, len, flags);
+ *     ssize_t n;
+ *     do n = TRY(&op, REAL(recv)(fd, buf, len, flags | op.dontwait));
+ *     while (n < 0 && op_wait(&op, POLLIN));
+ *     return op_end(&op, n);
+ *
+ * The first try is the call's own system call, told not to wait; so a call that need not
+ * wait costs what it costs without us.  Only then are fcntl(2), the clock and ppoll(2)
+ * asked.  The caller's O_NONBLOCK is never changed: it belongs to the open file
+ * description, which other threads and processes share.
+ *
+ * Where poll cannot bound a call, the kernel's own timer does: SO_RCVTIMEO or SO_SNDTIMEO
+ * is set for the call and put back by op_end, or by the thread's cancellation.  (A thread
+ * that jumps out of a signal handler leaves it set, and so may a thread that puts the timer
+ * of a shared listener back while another is just about to enter accept, unbounded.) */
+#ifndef OP_H
+#define OP_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "connection.h"
+#include "fdtab.h"
+#include "policy.h"
+
+struct op {
+    int fd;
+    enum phase phase;
+    struct cell *cell;
+    uint32_t state;             /* the cell's, when the call came in */
+    struct limit limit;
+    int64_t deadline;           /* 0 until the call first has to wait */
+    int saved_errno;
+    int error;                  /* what the call answers without being tried; 0: try */
+    int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
+    bool ready;                 /* poll said so, but the try found nothing */
+    bool own;                   /* the program's own SO_RCVTIMEO or SO_SNDTIMEO comes first */
+    bool expired;
+    bool timed;                 /* the kernel's timer is set */
+    struct timeval timer;       /* ... and this was there before */
+    struct _pthread_cleanup_buffer cleanup;
+};
+
+#define TRY(op, call) ((op)->error ? -1 : (call))
+
+bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags);
+
+/* False: the call is none of our business, is not limited or does not wait; make it
+ * plainly.  `flags` are those of recv(2) and send(2), 0 for other calls. */
+static inline bool op_begin(struct op *op, enum phase phase, int fd, int flags)
+{
+    return atomic_load_explicit(&policy_armed, memory_order_relaxed) && op_begin_armed(op, phase, fd, flags);
+}
+
+/* Leaves an op that has just begun to the kernel's timer.  Costs an fcntl(2).  False: the
+ * descriptor is non-blocking, make the call plainly. */
+bool op_leave_to_kernel(struct op *op);
+
+static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int flags)
+{
+    return op_begin(op, phase, fd, flags) && op_leave_to_kernel(op);
+}
+
+/* After a try has failed: waits until `events` or the deadline.  True: try again.  False:
+ * the call has failed, errno says how. */
+bool op_wait(struct op *op, short events);
+
+/* Ends the op: puts things back and returns n.  errno is what it was before, if n >= 0. */
+ssize_t op_end(struct op *op, ssize_t n);
+
+/* Ends an op that has moved `n` > 0 bytes or messages and then failed: returns n, and what
+ * the failure was is answered by the next call, as the kernel does. */
+ssize_t op_end_partly(struct op *op, ssize_t n);
+
+/* After a try that has moved a part: whether op_wait is to be asked for the rest.  False:
+ * the kernel, bounded by its timer, has stopped for a reason of its own (a signal, an
+ * error) and the part is the answer. */
+bool op_goes_on(struct op *op);
+
+static inline bool op_is_record(const struct op *op)
+{
+    return op->state & CELL_RECORD;
+}
+
+static inline bool op_is_pipe(const struct op *op)
+{
+    return state_kind(op->state) == KIND_PIPE;
+}
+
+/* A read or write found that the fd is no socket any more: the cell was stale and the call
+ * is to be made plainly.  False once we have waited: then the socket was closed meanwhile,
+ * and a plain call would take another file's data. */
+bool op_was_stale(struct op *op);
+
+#endif

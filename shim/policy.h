@@ -1,0 +1,52 @@
+/* The configuration: text from the environment, turned once, at start, into limits.
+ * Only the default limit may change afterwards (tsock_set_default_timeout). */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kind { KIND_UNKNOWN, KIND_OTHER, KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE, KIND_SOCKET };
+
+enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_COUNT };
+
+enum events { EVENTS_CONNECTED, EVENTS_ALL, EVENTS_OFF };
+
+/* Who wants a limit decides what becomes of the connection: a program that asked itself
+ * (tsock_set_default_timeout) keeps it. */
+struct limit {
+    int64_t span;       /* nanoseconds; NEVER is no limit */
+    bool imposed;       /* by the configuration, on a program that knows nothing of it */
+};
+
+/* Whether anything at all is limited.  Until it is, every call is passed on at its first
+ * instruction and nothing is remembered of any fd. */
+extern atomic_bool policy_armed;
+
+/* Reads the environment. */
+void policy_init(void);
+
+/* The limit that is configured for a kind of fd in a phase. */
+struct limit policy_limit(enum kind kind, enum phase phase);
+
+/* Whether fds of this kind are limited by what is configured. */
+bool policy_covers(enum kind kind);
+
+enum events policy_events(void);
+
+/* Whether an imposed limit ends the connection (TIMEOUTSOCK_ACTION). */
+bool policy_shuts_down(void);
+
+/* The default limit in milliseconds, in the terms of timeoutsock.h. */
+void policy_set_default_ms(int ms);
+int policy_default_ms(void);
+
+/* The program itself has set a limit: from now on the table of fds is kept. */
+void policy_arm(void);
+
+/* The program has put itself into a sandbox: from now on everything is passed on, for
+ * good, because a system call that it never made before may kill it. */
+void policy_step_aside(void);
+
+#endif

@@ -1,0 +1,51 @@
+#include "report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "real.h"
+
+struct line {
+    size_t used;
+    char text[512];
+};
+
+static void add_byte(struct line *line, char byte)
+{
+    if (line->used < sizeof line->text - 1)     /* the last one is for the newline */
+        line->text[line->used++] = byte;
+}
+
+static void add_word(struct line *line, const char *word)
+{
+    static const char digit[] = "0123456789abcdef";
+    for (; *word; word++) {
+        unsigned char byte = (unsigned char)*word;
+        if (byte >= ' ' && byte < 0x7f) {
+            add_byte(line, *word);
+            continue;
+        }
+        add_byte(line, '\\');
+        add_byte(line, 'x');
+        add_byte(line, digit[byte >> 4]);
+        add_byte(line, digit[byte & 15]);
+    }
+}
+
+void report_line(const char *word, ...)
+{
+    int saved_errno = errno;
+    struct line line = {0};
+    add_word(&line, "timeoutsock: ");
+    va_list words;
+    va_start(words, word);
+    for (; word; word = va_arg(words, const char *))
+        add_word(&line, word);
+    va_end(words);
+    line.text[line.used++] = '\n';
+    (void)!REAL(write)(STDERR_FILENO, line.text, line.used);
+    errno = saved_errno;
+}

@@ -1,0 +1,205 @@
+/* select and pselect.  The kernel writes its answer over the sets that it was asked about,
+ * so they are kept for the next turn. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+#include "real.h"
+#include "wait.h"
+
+enum { IN, OUT, EXCEPT, SETS };
+
+#define WORD_BITS (8 * sizeof(unsigned long))
+
+struct select_set {
+    int count;
+    unsigned long *sets[SETS];      /* the program's; NULL is none */
+    unsigned long *asked[SETS];
+    const sigset_t *mask;           /* pselect's */
+};
+
+static const short events_of[SETS] = {POLLIN, POLLOUT, POLLPRI};
+
+static size_t words(int count)
+{
+    return ((size_t)count + WORD_BITS - 1) / WORD_BITS;
+}
+
+static bool has_bit(const unsigned long *bits, size_t at)
+{
+    return bits && bits[at / WORD_BITS] >> at % WORD_BITS & 1;
+}
+
+static unsigned long asked_word(const struct select_set *set, size_t word)
+{
+    unsigned long bits = 0;
+    for (int i = 0; i < SETS; i++)
+        if (set->asked[i])
+            bits |= set->asked[i][word];
+    return bits;
+}
+
+/* Words without a bit are passed over: few bits of a set are ever set. */
+static bool next(const void *select_set, struct wait_item *item)
+{
+    const struct select_set *set = select_set;
+    while (item->at < (size_t)set->count) {
+        unsigned long bits = asked_word(set, item->at / WORD_BITS) >> item->at % WORD_BITS;
+        if (!bits) {
+            item->at = (item->at / WORD_BITS + 1) * WORD_BITS;
+            continue;
+        }
+        item->at += (size_t)__builtin_ctzl(bits);
+        item->fd = (int)item->at;
+        item->events = 0;
+        for (int i = 0; i < SETS; i++)
+            if (has_bit(set->asked[i], item->at))
+                item->events = (short)(item->events | events_of[i]);
+        return item->at < (size_t)set->count;
+    }
+    return false;
+}
+
+static bool is_ready(const void *select_set, const struct wait_item *item)
+{
+    const struct select_set *set = select_set;
+    return has_bit(set->sets[IN], item->at) || has_bit(set->sets[OUT], item->at) || has_bit(set->sets[EXCEPT], item->at);
+}
+
+/* select counts bits, not descriptors; one is enough for the program to make a call. */
+static bool report(void *select_set, const struct wait_item *item)
+{
+    struct select_set *set = select_set;
+    if (is_ready(set, item))
+        return false;
+    int i = has_bit(set->asked[IN], item->at) ? IN : has_bit(set->asked[OUT], item->at) ? OUT : EXCEPT;
+    set->sets[i][item->at / WORD_BITS] |= 1UL << item->at % WORD_BITS;
+    return true;
+}
+
+static void ask_again(struct select_set *set)
+{
+    for (int i = 0; i < SETS; i++)
+        if (set->sets[i])
+            memcpy(set->sets[i], set->asked[i], words(set->count) * sizeof(unsigned long));
+}
+
+static int call_select(void *select_set, int64_t span)
+{
+    struct select_set *set = select_set;
+    struct timeval t;
+    ask_again(set);
+    return REAL(select)(set->count, (fd_set *)set->sets[IN], (fd_set *)set->sets[OUT], (fd_set *)set->sets[EXCEPT],
+                        span_to_timeval(span, &t));
+}
+
+static int call_pselect(void *select_set, int64_t span)
+{
+    struct select_set *set = select_set;
+    struct timespec t;
+    ask_again(set);
+    return REAL(pselect)(set->count, (fd_set *)set->sets[IN], (fd_set *)set->sets[OUT], (fd_set *)set->sets[EXCEPT],
+                         span_to_timespec(span, &t), set->mask);
+}
+
+static const struct wait_form select_form = {next, call_select, is_ready, report};
+static const struct wait_form pselect_form = {next, call_pselect, is_ready, report};
+
+/* The kernel copies whole words, so that nothing is lost by doing the same. */
+static void keep(struct select_set *set, unsigned long *room)
+{
+    size_t size = words(set->count);
+    for (int i = 0; i < SETS; i++) {
+        if (!set->sets[i])
+            continue;
+        memcpy(room, set->sets[i], size * sizeof *room);
+        set->asked[i] = room;
+        room += size;
+    }
+}
+
+/* The kernel looks at no more bits than its own table has descriptors, and old programs
+ * rely on that: select(getdtablesize(), ...) with sets of FD_SETSIZE bits.  0: unknown. */
+static int kernel_table_size(void)
+{
+    static const char key[] = "FDSize:";
+    char text[1024];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : REAL(read)(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        REAL(close)(fd);
+    text[n < 0 ? 0 : n] = 0;
+    const char *found = strstr(text, key);
+    return found ? atoi(found + sizeof key - 1) : 0;
+}
+
+/* How many bits the sets hold; 0: cannot tell, or too many to keep on a thread's stack. */
+static int watched_count(int count)
+{
+    enum { MOST = 1 << 17 };
+    if (count <= 0 || !atomic_load_explicit(&policy_armed, memory_order_relaxed))
+        return 0;
+    if (count <= FD_SETSIZE)
+        return count;
+    int saved_errno = errno, size = kernel_table_size();
+    errno = saved_errno;
+    count = count < size ? count : size;
+    return count <= MOST ? count : 0;
+}
+
+WAIT_INLINE int run(struct wait_form form, struct select_set *set, int64_t span)
+{
+    unsigned long room[SETS * words(set->count)];
+    keep(set, room);
+    return wait_run(form, set, span);
+}
+
+static struct select_set set_of(int count, fd_set *in, fd_set *out, fd_set *except, const sigset_t *mask)
+{
+    return (struct select_set){
+        .count = count,
+        .sets = {(unsigned long *)in, (unsigned long *)out, (unsigned long *)except},
+        .mask = mask,
+    };
+}
+
+static bool is_timeval(const struct timeval *t)
+{
+    return !t || (t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec < 1000000);
+}
+
+/* Linux writes back how much of the timeout is left, also when it fails. */
+static int run_select(struct select_set *set, struct timeval *timeout)
+{
+    if (!timeout)
+        return run(select_form, set, NEVER);
+    int64_t span = span_of(timeout->tv_sec, timeout->tv_usec * MICROSECOND);
+    int64_t end = deadline_after(clock_now(), span);
+    int ready = run(select_form, set, span);
+    if (end != NEVER)
+        span_to_timeval(left_until(end, clock_now()), timeout);
+    return ready;
+}
+
+INTERPOSE int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+    int watched = is_timeval(timeout) ? watched_count(count) : 0;
+    if (!watched)
+        return REAL(select)(count, in, out, except, timeout);
+    struct select_set set = set_of(watched, in, out, except, NULL);
+    return run_select(&set, timeout);
+}
+ALIAS_OF(select, int, __select, (int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout))
+
+INTERPOSE int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+                      const sigset_t *mask)
+{
+    int watched = is_timespec(timeout) ? watched_count(count) : 0;
+    if (!watched)
+        return REAL(pselect)(count, in, out, except, timeout, mask);
+    struct select_set set = set_of(watched, in, out, except, mask);
+    return run(pselect_form, &set, timespec_to_span(timeout));
+}

@@ -1,0 +1,202 @@
+/* Every sending call: write writev send sendto sendmsg sendmmsg and their variants.
+ *
+ * On a stream a blocking send returns only when all is queued.  The first try is the call's
+ * own; if it could queue only a part, the rest goes on from there by sendmsg. */
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#include "connect.h"
+#include "op.h"
+#include "real.h"
+#include "vector.h"
+
+/* write() and writev() on a pipe; RWF_NOWAIT as in receive.c.  A pipe that poll calls
+ * writable has room for PIPE_BUF bytes. */
+static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
+{
+    if (!op->dontwait)
+        return REAL(writev)(op->fd, iov, count);
+    ssize_t n = REAL(pwritev2)(op->fd, iov, count, -1, RWF_NOWAIT);
+    if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+        return n;
+    for (int i = 0; i < count && connection_ready(op->fd, POLLOUT); i++)
+        if (iov[i].iov_len)
+            return REAL(write)(op->fd, iov[i].iov_base, iov[i].iov_len < PIPE_BUF ? iov[i].iov_len : PIPE_BUF);
+    errno = EAGAIN;
+    return -1;
+}
+
+static ssize_t try_msg(struct op *op, const struct msghdr *msg, int flags)
+{
+    if (op_is_pipe(op))
+        return try_pipe(op, msg->msg_iov, (int)msg->msg_iovlen);
+    return REAL(sendmsg)(op->fd, msg, flags | op->dontwait);
+}
+
+/* Control data belongs to the first bytes.  MSG_NOSIGNAL: the kernel returns what it has
+ * queued and raises SIGPIPE at the next call. */
+static ssize_t try_rest(struct op *op, const struct msghdr *msg, size_t done, int flags)
+{
+    struct vector rest;
+    vector_rest(&rest, msg->msg_iov, msg->msg_iovlen, done);
+    struct msghdr more = {.msg_iov = rest.pieces, .msg_iovlen = (size_t)rest.count};
+    return try_msg(op, &more, flags | MSG_NOSIGNAL);
+}
+
+/* Goes on after a first try that has moved n bytes or failed (-1). */
+static ssize_t finish(struct op *op, ssize_t n, const struct msghdr *msg, int flags)
+{
+    size_t done = 0;
+    for (;;) {
+        if (n >= 0) {
+            done += (size_t)n;
+            if (op_is_record(op) || done == vector_total(msg->msg_iov, msg->msg_iovlen) || !op_goes_on(op))
+                return op_end(op, (ssize_t)done);
+        }
+        if (!op_wait(op, POLLOUT))
+            return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
+        n = done ? try_rest(op, msg, done, flags) : try_msg(op, msg, flags);
+    }
+}
+
+/* write() on a socket of records marks the end of one (sock_write_iter()). */
+static int write_flags(const struct op *op)
+{
+    return op_is_record(op) ? MSG_EOR : 0;
+}
+
+static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
+    ssize_t n = TRY(op, try_msg(op, &msg, write_flags(op)));
+    if (n < 0 && !op->error && op_was_stale(op))
+        return op_end(op, REAL(writev)(op->fd, iov, count));
+    return finish(op, n, &msg, write_flags(op));
+}
+
+INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
+{
+    struct op op;
+    if (!len || !op_begin(&op, PHASE_WRITE, fd, 0))
+        return REAL(write)(fd, buf, len);
+    struct iovec iov = {(void *)buf, len};
+    if (op.error || op_is_pipe(&op))
+        return bounded_writev(&op, &iov, 1);
+    ssize_t n = REAL(send)(fd, buf, len, write_flags(&op) | MSG_DONTWAIT);
+    if (n < 0 && op_was_stale(&op))
+        return op_end(&op, REAL(write)(fd, buf, len));
+    return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, write_flags(&op));
+}
+ALIAS_OF(write, ssize_t, __write, (int fd, const void *buf, size_t len))
+
+/* A bad count is the kernel's to refuse. */
+static bool begin_writev(struct op *op, int fd, int count)
+{
+    return count > 0 && count <= IOV_MAX && op_begin(op, PHASE_WRITE, fd, 0);
+}
+
+INTERPOSE ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    struct op op;
+    return begin_writev(&op, fd, count) ? bounded_writev(&op, iov, count) : REAL(writev)(fd, iov, count);
+}
+
+/* At -1, the current position, pwritev2 is writev with flags, and those are for files. */
+INTERPOSE ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags)
+{
+    struct op op;
+    if (at != -1 || flags || !begin_writev(&op, fd, count))
+        return REAL(pwritev2)(fd, iov, count, at, flags);
+    return bounded_writev(&op, iov, count);
+}
+
+INTERPOSE ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags)
+{
+    struct op op;
+    if (at != -1 || flags || !begin_writev(&op, fd, count))
+        return REAL(pwritev64v2)(fd, iov, count, at, flags);
+    return bounded_writev(&op, iov, count);
+}
+
+/* A send in pieces would set several urgent marks, or need several completions where the
+ * program expects one. */
+static bool is_for_kernel(int flags)
+{
+    return flags & (MSG_OOB | MSG_ZEROCOPY);
+}
+
+/* MSG_OOB is masked because op_begin takes it for a receiving call's. */
+static bool begin_send(struct op *op, int fd, int flags)
+{
+    return op_begin(op, PHASE_WRITE, fd, flags & ~MSG_OOB) && (!is_for_kernel(flags) || op_leave_to_kernel(op));
+}
+
+static ssize_t bounded_sendto(struct op *op, const void *buf, size_t len, int flags, const struct sockaddr *to,
+                              socklen_t to_len)
+{
+    struct iovec iov = {(void *)buf, len};
+    struct msghdr msg = {.msg_name = (void *)to, .msg_namelen = to_len, .msg_iov = &iov, .msg_iovlen = 1};
+    return finish(op, TRY(op, REAL(sendto)(op->fd, buf, len, flags | op->dontwait, to, to_len)), &msg, flags);
+}
+
+INTERPOSE ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    struct op op;
+    if (!begin_send(&op, fd, flags))
+        return REAL(send)(fd, buf, len, flags);
+    return bounded_sendto(&op, buf, len, flags, NULL, 0);
+}
+ALIAS_OF(send, ssize_t, __send, (int fd, const void *buf, size_t len, int flags))
+
+INTERPOSE ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to, socklen_t to_len)
+{
+    struct op op;
+    if (flags & MSG_FASTOPEN)
+        return connect_sendto(fd, buf, len, flags, to, to_len);
+    if (!begin_send(&op, fd, flags))
+        return REAL(sendto)(fd, buf, len, flags, to, to_len);
+    return bounded_sendto(&op, buf, len, flags, to, to_len);
+}
+
+INTERPOSE ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    struct op op;
+    if (flags & MSG_FASTOPEN)
+        return connect_sendmsg(fd, msg, flags);
+    if (!begin_send(&op, fd, flags))
+        return REAL(sendmsg)(fd, msg, flags);
+    return finish(&op, TRY(&op, try_msg(&op, msg, flags)), msg, flags);
+}
+
+/* The last message that a try has sent may be a part of one.  False: it stays one. */
+static bool complete(struct op *op, struct mmsghdr *last, int flags)
+{
+    last->msg_len = (unsigned)finish(op, (ssize_t)last->msg_len, &last->msg_hdr, flags);
+    return op_is_record(op) || last->msg_len == vector_total(last->msg_hdr.msg_iov, last->msg_hdr.msg_iovlen);
+}
+
+static int bounded_sendmmsg(struct op *op, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    unsigned done = 0;
+    for (;;) {
+        int n = TRY(op, REAL(sendmmsg)(op->fd, msgs + done, count - done, flags | op->dontwait));
+        if (n > 0) {
+            done += (unsigned)n;
+            if (!complete(op, &msgs[done - 1], flags) || done == count)
+                return (int)done;
+            op_goes_on(op);
+        }
+        if (!op_wait(op, POLLOUT))
+            return (int)(done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1));
+    }
+}
+
+INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+{
+    struct op op;
+    if (!count || !begin_send(&op, fd, flags))
+        return REAL(sendmmsg)(fd, msgs, count, flags);
+    return bounded_sendmmsg(&op, msgs, count, flags);
+}

@@ -1,0 +1,94 @@
+/* Every test program runs itself under the real preload, with its own settings:
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         under_preload(argv, "TIMEOUTSOCK_DEFAULT=100ms", NULL);
+ *         return run_tests("recv", TESTS(first, second));
+ *     }
+ *
+ * Each test is a process of its own (Check's fork mode). */
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Starts the program again with the library in LD_PRELOAD and these settings, unless that
+ * has been done.  The library is that of $LIBTIMEOUTSOCK, or ./.libs/libtimeoutsock.so. */
+void under_preload(char **argv, ...) __attribute__((sentinel));
+
+/* The same without any library, for what has to be shown in its absence. */
+const char *library_path(void);
+
+#define TESTS(...) (const TTest *const[]){__VA_ARGS__, NULL}
+
+/* Runs them all and returns main's exit status.  A single one: CK_RUN_CASE=its name. */
+int run_tests(const char *name, const TTest *const *tests);
+
+/* A connected pair.  `here` is the end under test, opened by connect(). */
+struct pair { int here, there; };
+struct pair tcp_pair(void);
+struct pair unix_pair(int type);        /* by socket and connect, not socketpair */
+struct pair udp_pair(void);             /* both connected */
+
+/* A TCP listener on loopback; and its port. */
+int tcp_listener(int backlog);
+struct sockaddr_storage name_of(int fd, socklen_t *len);
+int tcp_connect(int listener);          /* a blocking connect to it */
+
+/* A TCP listener whose backlog is full: connecting to it hangs in SYN.  Holds the
+ * connections that fill it. */
+int full_listener(void);
+
+/* Sends until nothing fits any more; returns how many bytes that were. */
+size_t fill(int fd);
+
+/* Past the library: the system call itself. */
+void plain_sleep_ms(int ms);
+bool plain_is_readable(int fd, int ms);
+
+int64_t now_ns(void);
+
+/* Runs `statement` and asserts that it took `ms`: never less; more only by LATE_MS and
+ * four times what a plain poll(2) for as long is late, measured right afterwards. */
+#define LATE_MS 100
+#define ck_took_ms(ms, statement)                       \
+    do {                                                \
+        int64_t began_ = now_ns();                      \
+        statement;                                      \
+        assert_took_ms(ms, now_ns() - began_);          \
+    } while (0)
+void assert_took_ms(int ms, int64_t took);
+
+/* Asserts that `call` fails with `error`. */
+#define ck_fails(error, call)                                                            \
+    do {                                                                                 \
+        errno = 0;                                                                       \
+        long long result_ = (long long)(call);                                           \
+        int error_ = errno;                                                              \
+        ck_assert_msg(result_ == -1 && error_ == (error), "%s returned %lld, errno %d (%s)", \
+                      #call, result_, error_, strerror(error_));                         \
+    } while (0)
+
+/* Asserts that `call` returns `expected` and leaves errno alone. */
+#define ck_returns(expected, call)                                                       \
+    do {                                                                                 \
+        errno = 4711;                                                                    \
+        long long result_ = (long long)(call);                                           \
+        int error_ = errno;                                                              \
+        ck_assert_msg(result_ == (long long)(expected) && error_ == 4711,                \
+                      "%s returned %lld, not %lld, errno %d", #call, result_,            \
+                      (long long)(expected), error_);                                    \
+    } while (0)
+
+#define ck_ok(call) ck_assert_msg((call) >= 0, "%s: %s", #call, strerror(errno))
+
+#include <string.h>
+
+#endif
