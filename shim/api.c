@@ -36,6 +36,14 @@ static struct cell *limitable(int fd)
     return NULL;
 }
 
+static void arm(int ms)
+{
+    if (ms < 0 || atomic_load(&policy_armed))
+        return;
+    fdtab_own();
+    policy_arm();
+}
+
 INTERPOSE int tsock_set_timeout(int fd, int ms)
 {
     if (!is_limit(ms))
@@ -44,8 +52,7 @@ INTERPOSE int tsock_set_timeout(int fd, int ms)
     if (!cell)
         return -1;
     atomic_store(&cell->own, (uint32_t)ms - (uint32_t)TSOCK_DEFAULT);
-    if (ms >= 0)
-        policy_arm();
+    arm(ms);
     return 0;
 }
 
@@ -62,6 +69,7 @@ INTERPOSE int tsock_set_default_timeout(int ms)
     if (!is_limit(ms))
         return fail(EINVAL, -1);
     policy_set_default_ms(ms);
+    arm(ms);
     return 0;
 }
 

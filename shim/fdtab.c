@@ -33,15 +33,20 @@ atomic_bool fdtab_own_timeouts;
  * memory: what it does to its descriptors must not be written into its parent's table. */
 static _Atomic pid_t owner;
 
-static void own_table(void)
+void fdtab_own(void)
 {
     atomic_store(&owner, getpid());
 }
 
+static void own_copy(void)
+{
+    if (atomic_load(&owner))
+        fdtab_own();
+}
+
 void fdtab_init(void)
 {
-    own_table();
-    pthread_atfork(NULL, NULL, own_table);
+    pthread_atfork(NULL, NULL, own_copy);
 }
 
 static bool table_is_ours(void)

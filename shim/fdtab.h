@@ -97,4 +97,7 @@ extern atomic_bool fdtab_own_timeouts;
 /* Registers the fork handler. */
 void fdtab_init(void);
 
+/* From now on this process keeps the table.  Before, nothing is written into it. */
+void fdtab_own(void);
+
 #endif

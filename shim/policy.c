@@ -177,8 +177,6 @@ bool policy_shuts_down(void)
 void policy_set_default_ms(int ms)
 {
     atomic_store(&program_default, ms);
-    if (ms >= 0)
-        policy_arm();
 }
 
 int policy_default_ms(void)

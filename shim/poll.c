@@ -61,21 +61,26 @@ static bool is_watched(const struct pollfd *fds, nfds_t count)
     return atomic_load_explicit(&policy_armed, memory_order_relaxed) && fds && count;
 }
 
-INTERPOSE int poll(struct pollfd *fds, nfds_t count, int ms)
+static int any_poll(struct pollfd *fds, nfds_t count, int ms)
 {
     if (!is_watched(fds, count))
         return REAL(poll)(fds, count, ms);
     struct poll_set set = {fds, count, NULL};
     return wait_run(poll_form, &set, ms < 0 ? NEVER : ms * MILLISECOND);
 }
+
+INTERPOSE int poll(struct pollfd *fds, nfds_t count, int ms)
+{
+    return any_poll(fds, count, ms);
+}
 ALIAS_OF(poll, int, __poll, (struct pollfd *fds, nfds_t count, int ms))
 
 INTERPOSE int __poll_chk(struct pollfd *fds, nfds_t count, int ms, size_t room)
 {
-    return room / sizeof *fds < count ? REAL(__poll_chk)(fds, count, ms, room) : poll(fds, count, ms);
+    return room / sizeof *fds < count ? REAL(__poll_chk)(fds, count, ms, room) : any_poll(fds, count, ms);
 }
 
-INTERPOSE int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+static int any_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     if (!is_watched(fds, count) || !is_timespec(timeout))
         return REAL(ppoll)(fds, count, timeout, mask);
@@ -83,10 +88,15 @@ INTERPOSE int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *tim
     return wait_run(ppoll_form, &set, timespec_to_span(timeout));
 }
 
+INTERPOSE int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+    return any_ppoll(fds, count, timeout, mask);
+}
+
 INTERPOSE int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask,
                           size_t room)
 {
     if (room / sizeof *fds < count)
         return REAL(__ppoll_chk)(fds, count, timeout, mask, room);
-    return ppoll(fds, count, timeout, mask);
+    return any_ppoll(fds, count, timeout, mask);
 }

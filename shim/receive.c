@@ -11,6 +11,9 @@
 #include "real.h"
 #include "vector.h"
 
+/* A call with several names has its body in any_NAME: a plain name, called from here, would
+ * go to the first library that is preloaded. */
+
 /* read() and readv() on a pipe.  RWF_NOWAIT is known to pipes since Linux 6.4; before, the
  * answer is EOPNOTSUPP, and poll is asked instead. */
 static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
@@ -34,7 +37,7 @@ static ssize_t try_read(struct op *op, void *buf, size_t len)
     return n < 0 && op_was_stale(op) ? REAL(read)(op->fd, buf, len) : n;
 }
 
-INTERPOSE ssize_t read(int fd, void *buf, size_t len)
+static ssize_t any_read(int fd, void *buf, size_t len)
 {
     struct op op;
     if (!len || !op_begin(&op, PHASE_READ, fd, 0))
@@ -44,11 +47,16 @@ INTERPOSE ssize_t read(int fd, void *buf, size_t len)
     while (n < 0 && op_wait(&op, POLLIN));
     return op_end(&op, n);
 }
+
+INTERPOSE ssize_t read(int fd, void *buf, size_t len)
+{
+    return any_read(fd, buf, len);
+}
 ALIAS_OF(read, ssize_t, __read, (int fd, void *buf, size_t len))
 
 INTERPOSE ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
-    return len > room ? REAL(__read_chk)(fd, buf, len, room) : read(fd, buf, len);
+    return len > room ? REAL(__read_chk)(fd, buf, len, room) : any_read(fd, buf, len);
 }
 
 static ssize_t try_readv(struct op *op, const struct iovec *iov, int count)
@@ -134,7 +142,7 @@ static ssize_t bounded_recvfrom(struct op *op, char *buf, size_t len, int flags,
     }
 }
 
-INTERPOSE ssize_t recv(int fd, void *buf, size_t len, int flags)
+static ssize_t any_recv(int fd, void *buf, size_t len, int flags)
 {
     struct op op;
     if (!begin_receive(&op, fd, flags, NULL))
@@ -142,12 +150,17 @@ INTERPOSE ssize_t recv(int fd, void *buf, size_t len, int flags)
     return bounded_recvfrom(&op, buf, len, flags, NULL, NULL);
 }
 
-INTERPOSE ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+INTERPOSE ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-    return len > room ? REAL(__recv_chk)(fd, buf, len, room, flags) : recv(fd, buf, len, flags);
+    return any_recv(fd, buf, len, flags);
 }
 
-INTERPOSE ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
+INTERPOSE ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+{
+    return len > room ? REAL(__recv_chk)(fd, buf, len, room, flags) : any_recv(fd, buf, len, flags);
+}
+
+static ssize_t any_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
 {
     struct op op;
     if (!begin_receive(&op, fd, flags, NULL))
@@ -155,11 +168,16 @@ INTERPOSE ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sock
     return bounded_recvfrom(&op, buf, len, flags, from, from_len);
 }
 
+INTERPOSE ssize_t recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
+{
+    return any_recvfrom(fd, buf, len, flags, from, from_len);
+}
+
 INTERPOSE ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, struct sockaddr *from,
                                  socklen_t *from_len)
 {
     return len > room ? REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len)
-                      : recvfrom(fd, buf, len, flags, from, from_len);
+                      : any_recvfrom(fd, buf, len, flags, from, from_len);
 }
 
 /* The first try fills the caller's msghdr; what MSG_WAITALL wants beyond goes into the

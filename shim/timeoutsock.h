@@ -1,9 +1,14 @@
 /* timeoutsock: socket timeouts for every program, and deadlines for those that ask.
  *
  * This header needs no library: its references are weak, so a program that includes it
- * runs whether libtimeoutsock.so is preloaded, linked (-ltimeoutsock) or absent, and can
- * ask which by tsock_present().  Without the library every other function fails with
- * ENOSYS.  Details: timeoutsock(3).
+ * runs whether libtimeoutsock.so is preloaded or absent, and can ask which by
+ * tsock_present().  Without the library every other function fails with ENOSYS.  (A
+ * program linked with -no-pie always finds it absent: there the linker settles weak
+ * references itself.)
+ *
+ * With TIMEOUTSOCK_LINKED defined, as `pkg-config --cflags timeoutsock` does, the
+ * references are ordinary ones, for a program that links with -ltimeoutsock.
+ * Details: timeoutsock(3).
  *
  * Times are milliseconds.  All functions are thread-safe and async-signal-safe. */
 #ifndef TIMEOUTSOCK_H
@@ -55,31 +60,39 @@ int tsock_set_default_timeout(int ms);
  * there is none, or TSOCK_ERROR with errno ENOSYS. */
 int tsock_get_default_timeout(void);
 
-#ifndef TIMEOUTSOCK_BUILD
+#ifdef TIMEOUTSOCK_LINKED
 
-/* Each function is called through a weak reference of its own name, and a call without
- * the library is answered here. */
-#define TSOCK_WEAK(name, parameters, arguments, absent)                                      \
-    extern int name##_weak parameters __asm__(#name) __attribute__((__weak__));             \
-    extern __inline__ __attribute__((__gnu_inline__, __always_inline__, __artificial__)) int \
-    name parameters                                                                         \
-    {                                                                                       \
-        if (name##_weak)                                                                    \
-            return name##_weak arguments;                                                   \
-        errno = ENOSYS;                                                                     \
-        return absent;                                                                      \
-    }
+static __inline__ int tsock_present(void)
+{
+    return 1;
+}
 
-TSOCK_WEAK(tsock_set_timeout, (int fd, int ms), (fd, ms), -1)
-TSOCK_WEAK(tsock_get_timeout, (int fd), (fd), TSOCK_ERROR)
-TSOCK_WEAK(tsock_set_default_timeout, (int ms), (ms), -1)
-TSOCK_WEAK(tsock_get_default_timeout, (void), (), TSOCK_ERROR)
-#undef TSOCK_WEAK
+#else
+
+/* The references are weak: an absent function is a null pointer, and calling it is
+ * answered here. */
+#pragma weak tsock_set_timeout
+#pragma weak tsock_get_timeout
+#pragma weak tsock_set_default_timeout
+#pragma weak tsock_get_default_timeout
+
+static __inline__ int tsock_absent_(int result)
+{
+    errno = ENOSYS;
+    return result;
+}
+
+#define tsock_set_timeout(fd, ms) (tsock_set_timeout ? tsock_set_timeout(fd, ms) : tsock_absent_(-1))
+#define tsock_get_timeout(fd) (tsock_get_timeout ? tsock_get_timeout(fd) : tsock_absent_(TSOCK_ERROR))
+#define tsock_set_default_timeout(ms) \
+    (tsock_set_default_timeout ? tsock_set_default_timeout(ms) : tsock_absent_(-1))
+#define tsock_get_default_timeout() \
+    (tsock_get_default_timeout ? tsock_get_default_timeout() : tsock_absent_(TSOCK_ERROR))
 
 /* Returns 1 if the library is loaded, 0 if not. */
 static __inline__ int tsock_present(void)
 {
-    return tsock_set_timeout_weak != 0;
+    return tsock_set_timeout != 0;
 }
 
 #endif

@@ -1,0 +1,69 @@
+#!/bin/sh
+# Which system calls the library adds, as strace(1) counts them: none where nothing is
+# limited, and none to a read that finds data or a write that finds room.
+#
+# usage: tests/strace.sh LIBRARY
+set -u
+library=$1 passed=0 failed=0
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+for tool in strace python3; do
+    command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install $tool"; exit 1; }
+done
+
+# A conversation of $1 rounds with itself over loopback.
+cat >"$dir/talk.py" <<'PY'
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+for _ in range(int(sys.argv[1])):
+    client.send(b"x")
+    server.recv(1)
+PY
+
+# calls NAME COMMAND... : how often each system call is made, into $dir/NAME
+calls() {
+    name=$1
+    shift
+    strace -f -c -S name -U calls,name -o "$dir/out" "$@" >/dev/null 2>"$dir/err" || { cat "$dir/err"; exit 1; }
+    awk '$1 ~ /^[0-9]+$/ && $2 != "total" {print $2, $1}' "$dir/out" | sort >"$dir/$name"
+    [ -s "$dir/$name" ] || { echo "strace says nothing of $*"; cat "$dir/out"; exit 1; }
+}
+
+# added WITHOUT WITH : the calls that WITH makes more or less often
+added() {
+    join -a1 -a2 -e0 -o0,1.2,2.2 "$dir/$1" "$dir/$2" | awk '$2 != $3 {printf "%s:%+d ", $1, $3 - $2}'
+}
+
+claim() {
+    if [ "$2" = "$3" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n  expected: %s\n  found:    %s\n' "$1" "$2" "$3"
+    fi
+}
+
+# Any preloaded library costs the loader some calls; they are those of an empty one.
+empty=$dir/empty.so
+echo 'int empty;' | ${CC:-cc} -shared -fPIC -x c - -o "$empty"
+calls true.empty env LD_PRELOAD="$empty" /bin/true
+calls true env LD_PRELOAD="$library" /bin/true
+loading=$(added true.empty true)
+case $loading in
+mmap:+[1-9]\ ) ;;
+*) echo "loading costs \"$loading\", not mmap alone"; exit 1 ;;
+esac
+
+python=/usr/bin/python3
+calls talk.empty env LD_PRELOAD="$empty" $python "$dir/talk.py" 100
+calls talk env LD_PRELOAD="$library" $python "$dir/talk.py" 100
+claim "with nothing set, no system call is added" "$loading" "$(added talk.empty talk)"
+
+calls limited.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0
+calls limited.100 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 100
+claim "with a limit, 100 writes and 100 ready reads are 200 system calls" "recvfrom:+100 sendto:+100 " \
+    "$(added limited.0 limited.100)"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
