@@ -11,11 +11,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Whole seconds; more than fit stay at a number that LONGEST refuses. */
+/* Stops counting where even milliseconds would be more than LONGEST. */
 static const char *parse_whole(const char *text, int64_t *whole)
 {
     for (*whole = 0; is_digit(*text); text++)
-        if (*whole <= LONGEST / SECOND)
+        if (*whole <= LONGEST / MILLISECOND)
             *whole = *whole * 10 + (*text - '0');
     return text;
 }

@@ -1,0 +1,155 @@
+"""The matrix itself: which program meets which peer, and what has to come of it."""
+import re
+from dataclasses import dataclass
+
+import peers
+import process
+import programs
+
+LIMIT = 2          # seconds: TIMEOUTSOCK_DEFAULT
+SLOW = 0.8         # a slow peer's every pause
+WORKS_WITHIN = 60
+
+# Where a server stops in the middle of its answer, in bytes on one connection: in the
+# first words of the protocol, and in what was asked for.
+STALLS = {"http": (20, 700), "https": (100, 5000), "ssh": (10, 300, 8000),
+          "postgres": (1, 40, 5000), "mysql": (20, 3000), "redis": (3, 700)}
+
+OWN_MESSAGE = re.compile(rb"timed?[ -]?out", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    program: programs.Program
+    action: str         # fetch or upload
+    peer: str
+    stall: int = 0
+
+    @property
+    def name(self):
+        after = f"-after-{self.stall}" if self.stall else ""
+        return f"{self.program.name}/{self.action}/{self.peer}{after}"
+
+    @property
+    def works(self):
+        return self.peer in ("healthy", "slow")
+
+    @property
+    def heavy(self):
+        """Whether it moves data at full speed; the others mostly sleep."""
+        return self.works and self.action == "upload"
+
+
+def all_cases():
+    """Those that only wait first, which is where a second more or less counts."""
+    return sorted((case for program in programs.PROGRAMS for case in cases_of(program)),
+                  key=lambda case: case.works)
+
+
+def cases_of(program):
+    yield Case(program, "fetch", "silent")
+    yield Case(program, "fetch", "unreachable")
+    for stall in STALLS[program.service]:
+        yield Case(program, "fetch", "stalling", stall)
+    if program.upload:
+        yield Case(program, "upload", "not-reading")
+    # What waits for its user ends only when he does.
+    if not program.typed:
+        for action in ("fetch", "upload") if program.upload else ("fetch",):
+            yield Case(program, action, "healthy")
+            yield Case(program, action, "slow")
+
+
+def open_peer(case, services):
+    # Also asked for when the peer is another: with it come the keys of its clients.
+    port = services.port(case.program.service)
+    if case.peer == "unreachable":
+        return peers.Unreachable()
+    if case.peer == "silent" or (case.peer == "not-reading" and not case.program.reads):
+        return peers.Silent()
+    if case.peer == "not-reading":
+        return peers.not_reading(port, case.program.reads)
+    if case.peer == "stalling":
+        return peers.stalling(port, case.stall)
+    return peers.slow(port, SLOW) if case.peer == "slow" else peers.Healthy(port)
+
+
+class Trial:
+    """One case under way: the same command with and without the library."""
+
+    def __init__(self, case, values, environment, library, pool):
+        self.case, self.values, self.environment, self.pool = case, values, environment, pool
+        self.limited = {**environment, "LD_PRELOAD": library, "TIMEOUTSOCK_DEFAULT": str(LIMIT)}
+
+    def command(self, port):
+        template = getattr(self.case.program, self.case.action)
+        return programs.split(template, {**self.values, "port": port})
+
+    def run_both(self, services, limited_within, plain_within):
+        """Each run has a peer to itself: when one is late, its peer resets the connection."""
+        with open_peer(self.case, services) as peer, open_peer(self.case, services) as control:
+            plain = self.pool.submit(self.run, control, self.environment, plain_within)
+            limited = self.run(peer, self.limited, limited_within)
+            # What the program did while all was well does not count as waiting.
+            self.busy = max(0, peer.stopped - limited.start)
+            return limited, plain.result()
+
+    def run(self, peer, environment, within):
+        command, stdin = self.command(peer.port)
+        return process.run(command, environment, within, stdin, self.case.program.typed, peer.reset)
+
+    def judge(self, services):
+        """The complaints about this case, and the two runs."""
+        if self.case.works:
+            runs = self.run_both(services, WORKS_WITHIN, WORKS_WITHIN)
+            return list(self.complaints_if_it_works(*runs)), runs
+        # A late program gets a little longer, so that its real time can be shown.
+        runs = self.run_both(services, 2 * self.ends_within, self.ends_within + 1)
+        return list(self.complaints_if_it_hangs(*runs)), runs
+
+    @property
+    def ends_within(self):
+        """One second after the limit, or after as many limits as there are attempts.
+
+        Without the library it must still be running a second later."""
+        attempts = self.case.program.connects if self.case.peer == "unreachable" else 1
+        return attempts * LIMIT + 1
+
+    def complaints_if_it_works(self, limited, plain):
+        marker = self.case.program.marker(self.case.action, self.values)
+        if plain.status != 0 or marker.encode() not in plain.stdout:
+            yield "it does not work without the library either"
+        for what in ("status", "stdout", "stderr"):
+            if getattr(limited, what) != getattr(plain, what):
+                yield f"its {what} differs from that without the library"
+        if self.case.peer == "slow" and limited.seconds < LIMIT:
+            yield "the peer was not slow: the whole took less than the limit"
+
+    def complaints_if_it_hangs(self, limited, plain):
+        if not plain.late:
+            yield f"it ends without the library too, after {plain.seconds:.2f} s"
+        if limited.late or limited.seconds - self.busy > self.ends_within:
+            yield f"it did not end within {self.ends_within} s of hanging"
+        elif limited.seconds < LIMIT:
+            yield "it ended before the limit"
+        elif not tells(limited) and not never_tells(limited, plain):
+            yield "it ended as if all were well: status 0 and no message"
+        if crashed(limited.status):
+            yield "it crashed"
+
+
+def tells(ended):
+    return ended.status != 0 or OWN_MESSAGE.search(ended.said)
+
+
+def never_tells(limited, plain):
+    """Whether a program that does not tell of a timeout is just one that never tells.
+
+    Without the library it was reset in the end.  When it says no word of that either, it
+    takes every error on its connection for the end of it, and the library cannot help."""
+    return plain.status == limited.status and plain.said == limited.said
+
+
+def crashed(status):
+    # A program that goes on writing when the connection is over is ended by SIGPIPE.
+    return status is not None and status < 0 and status != -process.signal.SIGPIPE
