@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <stddef.h>
 
+#include "deadline.h"
 #include "fdtab.h"
 #include "policy.h"
 #include "real.h"
+#include "wheel.h"
 
 static bool is_limit(int ms)
 {
@@ -38,7 +40,10 @@ static struct cell *limitable(int fd)
 
 static void arm(int ms)
 {
-    if (ms < 0 || atomic_load(&policy_armed))
+    if (ms < 0)
+        return;
+    policy_note_limit(ms * MILLISECOND);
+    if (atomic_load(&policy_armed))
         return;
     fdtab_own();
     policy_arm();
@@ -53,6 +58,7 @@ INTERPOSE int tsock_set_timeout(int fd, int ms)
         return -1;
     atomic_store(&cell->own, (uint32_t)ms - (uint32_t)TSOCK_DEFAULT);
     arm(ms);
+    wheel_consider(fd);
     return 0;
 }
 

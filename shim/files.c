@@ -13,6 +13,7 @@
 #include "deadline.h"
 #include "fdtab.h"
 #include "real.h"
+#include "wheel.h"
 
 static bool armed(void)
 {
@@ -111,6 +112,7 @@ int files_connected(int fd, const struct sockaddr *to, int result)
     if (armed() && (cell = fdtab_cell(fd))) {
         int error = errno;
         note_connect(cell, to, result);
+        wheel_consider(fd);
         errno = error;
     }
     return result;
@@ -120,7 +122,7 @@ int files_connected(int fd, const struct sockaddr *to, int result)
 INTERPOSE int close(int fd)
 {
     if (armed())
-        fdtab_reset(fd, KIND_UNKNOWN, 0);
+        fdtab_forget(fd);
     return REAL(close)(fd);
 }
 ALIAS_OF(close, int, __close, (int fd))

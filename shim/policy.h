@@ -33,6 +33,11 @@ struct limit policy_limit(enum kind kind, enum phase phase);
 /* Whether fds of this kind are limited by what is configured. */
 bool policy_covers(enum kind kind);
 
+/* The smallest limit in force anywhere in the process, at least 1 ms; NEVER if there is none.
+ * It only ever shrinks. */
+int64_t policy_smallest(void);
+void policy_note_limit(int64_t span);
+
 enum events policy_events(void);
 
 /* Whether an imposed limit ends the connection (TIMEOUTSOCK_ACTION). */
