@@ -32,7 +32,7 @@ static struct cell *limitable(int fd)
         errno = ENOMEM;
         return NULL;
     }
-    if (state_kind(fdtab_verify(fd, cell)) > KIND_OTHER)
+    if (kind_has_limits(state_kind(fdtab_verify(fd, cell))))
         return cell;
     errno = ENOTSOCK;
     return NULL;

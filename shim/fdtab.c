@@ -103,6 +103,12 @@ enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags)
     return domain == AF_VSOCK ? KIND_VSOCK : KIND_SOCKET;
 }
 
+bool fdtab_is_epoll(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
+}
+
 static int option(int fd, int name)
 {
     int value = 0;

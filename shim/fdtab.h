@@ -93,6 +93,9 @@ static inline bool cell_same(const struct cell *cell, uint32_t state)
     return !((cell_state(cell) ^ state) & STATE_GENERATION);
 }
 
+/* Whether fd is known to be an epoll instance. */
+bool fdtab_is_epoll(int fd);
+
 /* The kind of socket(domain, type, protocol), and CELL_RECORD if it is one of records. */
 enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags);
 

@@ -66,6 +66,23 @@ INTERPOSE int pipe2(int fds[2], int flags)
     return note_pipe(fds, REAL(pipe2)(fds, flags));
 }
 
+static int note_epoll(int fd)
+{
+    if (fd >= 0 && armed())
+        fdtab_reset(fd, KIND_EPOLL, 0);
+    return fd;
+}
+
+INTERPOSE int epoll_create(int size)
+{
+    return note_epoll(REAL(epoll_create)(size));
+}
+
+INTERPOSE int epoll_create1(int flags)
+{
+    return note_epoll(REAL(epoll_create1)(flags));
+}
+
 int files_accepted(int listener, int result, int flags)
 {
     struct cell *cell;

@@ -7,7 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum kind { KIND_UNKNOWN, KIND_OTHER, KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE, KIND_SOCKET };
+enum kind { KIND_UNKNOWN, KIND_OTHER, KIND_EPOLL, KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE, KIND_SOCKET };
+
+static inline bool kind_has_limits(enum kind kind)
+{
+    return kind >= KIND_TCP;
+}
 
 enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_COUNT };
 

@@ -24,7 +24,7 @@ static const struct limit no_limit = {NEVER, true};
  * holds whoever opened the connection. */
 static struct limit wait_limit(const struct cell *cell, uint32_t state, short events)
 {
-    if (state_kind(state) <= KIND_OTHER || state & (CELL_PASSIVE | CELL_EXPIRED))
+    if (!kind_has_limits(state_kind(state)) || state & (CELL_PASSIVE | CELL_EXPIRED))
         return no_limit;
     if (!events_are_watched(state) && !atomic_load_explicit(&cell->own, memory_order_relaxed))
         return no_limit;
