@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <stddef.h>
 
+#include "deadline.h"
 #include "fdtab.h"
 #include "policy.h"
 #include "real.h"
+#include "wheel.h"
 
 static bool is_limit(int ms)
 {
@@ -30,7 +32,7 @@ static struct cell *limitable(int fd)
         errno = ENOMEM;
         return NULL;
     }
-    if (state_kind(fdtab_verify(fd, cell)) > KIND_OTHER)
+    if (kind_has_limits(state_kind(fdtab_verify(fd, cell))))
         return cell;
     errno = ENOTSOCK;
     return NULL;
@@ -38,7 +40,10 @@ static struct cell *limitable(int fd)
 
 static void arm(int ms)
 {
-    if (ms < 0 || atomic_load(&policy_armed))
+    if (ms < 0)
+        return;
+    policy_note_limit(ms * MILLISECOND);
+    if (atomic_load(&policy_armed))
         return;
     fdtab_own();
     policy_arm();
@@ -53,6 +58,7 @@ INTERPOSE int tsock_set_timeout(int fd, int ms)
         return -1;
     atomic_store(&cell->own, (uint32_t)ms - (uint32_t)TSOCK_DEFAULT);
     arm(ms);
+    wheel_consider(fd);
     return 0;
 }
 

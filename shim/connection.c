@@ -43,16 +43,28 @@ static bool sending_is_answered(const struct tcp_info *info)
     return !info->tcpi_retransmits && !info->tcpi_probes && !info->tcpi_backoff;
 }
 
+static bool ask_tcp(int fd, struct tcp_info *info)
+{
+    socklen_t length = sizeof *info;
+    *info = (struct tcp_info){0};
+    return !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, info, &length);
+}
+
 int64_t connection_quiet(int fd)
 {
-    struct tcp_info info = {0};
-    socklen_t length = sizeof info;
-    if (REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+    struct tcp_info info;
+    if (!ask_tcp(fd, &info))
         return NEVER;
     int64_t quiet = info.tcpi_last_data_recv;
     if (sending_is_answered(&info))
         quiet = earlier(quiet, info.tcpi_last_data_sent);
     return quiet * MILLISECOND;
+}
+
+int64_t connection_received(int fd)
+{
+    struct tcp_info info;
+    return ask_tcp(fd, &info) ? info.tcpi_last_data_recv * MILLISECOND : NEVER;
 }
 
 bool connection_ready(int fd, short events)

@@ -28,6 +28,9 @@ void connection_shut(int fd, const struct cell *cell, uint32_t state);
  * kernel cannot tell (no TCP). */
 int64_t connection_quiet(int fd);
 
+/* For how long nothing has arrived on fd; NEVER if the kernel cannot tell. */
+int64_t connection_received(int fd);
+
 /* Whether poll(2) sees one of these events on fd now. */
 bool connection_ready(int fd, short events);
 

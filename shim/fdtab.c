@@ -103,6 +103,12 @@ enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags)
     return domain == AF_VSOCK ? KIND_VSOCK : KIND_SOCKET;
 }
 
+bool fdtab_is_epoll(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
+}
+
 static int option(int fd, int name)
 {
     int value = 0;
@@ -165,6 +171,7 @@ static void renew(struct cell *cell, uint32_t content, uint32_t own)
 {
     atomic_store_explicit(&cell->own, own, memory_order_relaxed);
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
     uint32_t next = (cell_state(cell) & STATE_GENERATION) + STATE_GENERATION_ONE;
     atomic_store_explicit(&cell->state, next | content, memory_order_release);
 }
@@ -174,6 +181,13 @@ void fdtab_reset(int fd, enum kind kind, uint32_t flags)
     struct cell *cell = fdtab_cell(fd);
     if (cell && table_is_ours())
         renew(cell, kind | flags, 0);
+}
+
+void fdtab_forget(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (cell && state_kind(cell_state(cell)) > KIND_OTHER)
+        fdtab_reset(fd, KIND_UNKNOWN, 0);
 }
 
 /* O_NONBLOCK belongs to the open file description, which copies share.  Once a socket has

@@ -19,6 +19,8 @@ struct cell {
     _Atomic uint32_t own;       /* tsock_set_timeout: milliseconds - TSOCK_DEFAULT; 0 is TSOCK_DEFAULT */
     _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
                                  * it is connecting, called connect(); 0: it is not waited for */
+    _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) */
+    _Atomic uint32_t next;      /* in a slot of the wheel (wheel.c); outlives the descriptor */
 };
 
 /* state, from the lowest bit: the kind, flags, an errno, and a generation that tells a
@@ -60,6 +62,10 @@ uint32_t fdtab_verify(int fd, struct cell *cell);
 /* A descriptor was created: all that was known of its number is void. */
 void fdtab_reset(int fd, enum kind kind, uint32_t flags);
 
+/* A descriptor is about to be closed.  That its number was no socket may as well stay: the
+ * next one most likely is none either, and a socket's creation resets the cell. */
+void fdtab_forget(int fd);
+
 /* `to` was made a copy of `from`. */
 void fdtab_copy(int from, int to);
 
@@ -86,6 +92,9 @@ static inline bool cell_same(const struct cell *cell, uint32_t state)
 {
     return !((cell_state(cell) ^ state) & STATE_GENERATION);
 }
+
+/* Whether fd is known to be an epoll instance. */
+bool fdtab_is_epoll(int fd);
 
 /* The kind of socket(domain, type, protocol), and CELL_RECORD if it is one of records. */
 enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags);

@@ -13,6 +13,7 @@
 #include "deadline.h"
 #include "fdtab.h"
 #include "real.h"
+#include "wheel.h"
 
 static bool armed(void)
 {
@@ -65,6 +66,23 @@ INTERPOSE int pipe2(int fds[2], int flags)
     return note_pipe(fds, REAL(pipe2)(fds, flags));
 }
 
+static int note_epoll(int fd)
+{
+    if (fd >= 0 && armed())
+        fdtab_reset(fd, KIND_EPOLL, 0);
+    return fd;
+}
+
+INTERPOSE int epoll_create(int size)
+{
+    return note_epoll(REAL(epoll_create)(size));
+}
+
+INTERPOSE int epoll_create1(int flags)
+{
+    return note_epoll(REAL(epoll_create1)(flags));
+}
+
 int files_accepted(int listener, int result, int flags)
 {
     struct cell *cell;
@@ -111,6 +129,7 @@ int files_connected(int fd, const struct sockaddr *to, int result)
     if (armed() && (cell = fdtab_cell(fd))) {
         int error = errno;
         note_connect(cell, to, result);
+        wheel_consider(fd);
         errno = error;
     }
     return result;
@@ -120,7 +139,7 @@ int files_connected(int fd, const struct sockaddr *to, int result)
 INTERPOSE int close(int fd)
 {
     if (armed())
-        fdtab_reset(fd, KIND_UNKNOWN, 0);
+        fdtab_forget(fd);
     return REAL(close)(fd);
 }
 ALIAS_OF(close, int, __close, (int fd))

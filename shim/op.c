@@ -27,7 +27,7 @@ static _Thread_local struct {
 
 static bool needs_op(struct op *op, uint32_t state, int flags)
 {
-    if (state_kind(state) <= KIND_OTHER || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
+    if (!kind_has_limits(state_kind(state)) || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
         return false;
     /* Success must be noticed where the kernel cannot be asked afterwards what moved. */
     if (fdtab_is_nonblock(state))

@@ -104,18 +104,24 @@ static void read_environment(void)
     }
 }
 
+static _Atomic int64_t smallest = NEVER;
+
+int64_t policy_smallest(void)
+{
+    return atomic_load_explicit(&smallest, memory_order_relaxed);
+}
+
+void policy_note_limit(int64_t span)
+{
+    int64_t before = atomic_load(&smallest), limit = span > MILLISECOND ? span : MILLISECOND;
+    while (limit < before && !atomic_compare_exchange_weak(&smallest, &before, limit))
+        ;
+}
+
 static bool program_is_meant(void)
 {
     const char *name = program_invocation_short_name;
     return (!limits.only || names_include(limits.only, name)) && !(limits.skip && names_include(limits.skip, name));
-}
-
-static bool any_limit(void)
-{
-    bool any = limits.standard != NEVER;
-    for (int phase = 0; phase < PHASE_COUNT; phase++)
-        any |= limits.phase[phase] != UNSET && limits.phase[phase] != NEVER;
-    return any;
 }
 
 static void forget_all_limits(void)
@@ -130,7 +136,11 @@ void policy_init(void)
     read_environment();
     if (!program_is_meant())
         forget_all_limits();
-    if (any_limit())
+    policy_note_limit(limits.standard);
+    for (int phase = 0; phase < PHASE_COUNT; phase++)
+        if (limits.phase[phase] != UNSET)
+            policy_note_limit(limits.phase[phase]);
+    if (policy_smallest() != NEVER)
         policy_arm();
 }
 

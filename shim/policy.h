@@ -7,7 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum kind { KIND_UNKNOWN, KIND_OTHER, KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE, KIND_SOCKET };
+enum kind { KIND_UNKNOWN, KIND_OTHER, KIND_EPOLL, KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE, KIND_SOCKET };
+
+static inline bool kind_has_limits(enum kind kind)
+{
+    return kind >= KIND_TCP;
+}
 
 enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_COUNT };
 
@@ -32,6 +37,11 @@ struct limit policy_limit(enum kind kind, enum phase phase);
 
 /* Whether fds of this kind are limited by what is configured. */
 bool policy_covers(enum kind kind);
+
+/* The smallest limit in force anywhere in the process, at least 1 ms; NEVER if there is none.
+ * It only ever shrinks. */
+int64_t policy_smallest(void);
+void policy_note_limit(int64_t span);
 
 enum events policy_events(void);
 

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "deadline.h"
+#include "fdtab.h"
 #include "watch.h"
+#include "wheel.h"
 
 struct wait_item {
     size_t at;
@@ -32,11 +34,17 @@ struct wait_form {
 
 #define WAIT_INLINE static inline __attribute__((always_inline))
 
+/* An epoll instance is ready when one of its descriptors is, an expired one too. */
+WAIT_INLINE int64_t wait_item_begin(const struct wait_item *item, int64_t now)
+{
+    return fdtab_is_epoll(item->fd) ? wheel_turn(now) : watch_begin(item->fd, item->events, now);
+}
+
 WAIT_INLINE int64_t wait_begin(struct wait_form form, const void *set, int64_t now)
 {
     int64_t wake = NEVER;
     EACH_ITEM(form, set, item)
-        wake = earlier(wake, watch_begin(item.fd, item.events, now));
+        wake = earlier(wake, wait_item_begin(&item, now));
     return wake;
 }
 

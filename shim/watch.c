@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 
 #include "connection.h"
 #include "deadline.h"
@@ -23,7 +24,7 @@ static const struct limit no_limit = {NEVER, true};
  * holds whoever opened the connection. */
 static struct limit wait_limit(const struct cell *cell, uint32_t state, short events)
 {
-    if (state_kind(state) <= KIND_OTHER || state & (CELL_PASSIVE | CELL_EXPIRED))
+    if (!kind_has_limits(state_kind(state)) || state & (CELL_PASSIVE | CELL_EXPIRED))
         return no_limit;
     if (!events_are_watched(state) && !atomic_load_explicit(&cell->own, memory_order_relaxed))
         return no_limit;
@@ -40,14 +41,8 @@ static bool is_reported_by_us(uint32_t state)
     return state & STATE_ERROR && !(state & CELL_EXPIRED);
 }
 
-int64_t watch_begin(int fd, short events, int64_t now)
+static int64_t expiry_of(struct cell *cell, uint32_t state, short events, int64_t now)
 {
-    struct cell *cell = fdtab_cell(fd);
-    if (!cell)
-        return NEVER;
-    uint32_t state = fdtab_learn(fd, cell);
-    if (is_reported_by_us(state))
-        return 0;
     struct limit limit = wait_limit(cell, state, events);
     if (limit.span == NEVER)
         return NEVER;
@@ -55,6 +50,15 @@ int64_t watch_begin(int fd, short events, int64_t now)
     if (!since)
         atomic_store_explicit(&cell->since, since = now, memory_order_relaxed);
     return deadline_after(since, limit.span);
+}
+
+int64_t watch_begin(int fd, short events, int64_t now)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (!cell)
+        return NEVER;
+    uint32_t state = fdtab_learn(fd, cell);
+    return is_reported_by_us(state) ? 0 : expiry_of(cell, state, events, now);
 }
 
 void watch_ready(int fd)
@@ -107,14 +111,35 @@ static bool has_no_peer(int fd, struct cell *cell, uint32_t state)
     return true;
 }
 
-static void expire(int fd, struct cell *cell, uint32_t state, struct limit limit)
+/* by_kernel: whoever waits learns of it from the kernel alone. */
+static void expire(int fd, struct cell *cell, uint32_t state, bool by_kernel)
 {
-    bool ends = limit_ends_connection(limit) && state_kind(state) != KIND_PIPE;
-    if (!cell_post_error(cell, state, ETIMEDOUT, ends ? CELL_EXPIRED : 0))
+    if (!cell_post_error(cell, state, ETIMEDOUT, by_kernel ? CELL_EXPIRED : 0))
         return;
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
-    if (ends)
+    if (by_kernel)
         connection_shut(fd, cell, state);
+}
+
+static bool is_due(const struct cell *cell, int64_t span, int64_t now)
+{
+    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
+    return since && span != NEVER && deadline_after(since, span) <= now;
+}
+
+/* The kernel reports it at the next opportunity, and that ends the wait. */
+static bool is_ready(int fd, struct cell *cell, short events, int64_t now)
+{
+    if (!connection_ready(fd, events))
+        return false;
+    wait_since(cell, 0, now);
+    return true;
+}
+
+static bool is_silent(int fd, struct cell *cell, uint32_t state, short events, int64_t span, int64_t now)
+{
+    return !has_no_peer(fd, cell, state) && !has_connected(fd, cell, state, now) &&
+           !has_moved(fd, cell, state, span, now) && !is_ready(fd, cell, events, now);
 }
 
 void watch_expire(int fd, short events, int64_t now)
@@ -124,10 +149,80 @@ void watch_expire(int fd, short events, int64_t now)
         return;
     uint32_t state = cell_state(cell);
     struct limit limit = wait_limit(cell, state, events);
+    if (is_due(cell, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now))
+        expire(fd, cell, state, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
+}
+
+/* cell->watched: the events, which are those of poll, whether one event ends the
+ * registration's interest, and how many epoll instances hold it. */
+#define WATCHED_EVENTS  UINT32_C(0x0000ffff)
+#define WATCHED_ONESHOT UINT32_C(0x00010000)
+#define WATCHED_ONE     UINT32_C(0x01000000)
+
+static uint32_t watched_by(const struct cell *cell)
+{
+    return atomic_load_explicit(&cell->watched, memory_order_relaxed);
+}
+
+static short events_of(uint32_t watched)
+{
+    return (short)(watched & WATCHED_EVENTS);
+}
+
+/* An event that nothing but arriving data can have caused has disarmed an EPOLLONESHOT
+ * registration; the program is not waiting until it arms it again. */
+static bool is_disarmed(int fd, const struct cell *cell, uint32_t watched, int64_t now)
+{
     int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
-    if (!since || limit.span == NEVER || deadline_after(since, limit.span) > now)
+    return watched & WATCHED_ONESHOT && connection_received(fd) <= now - since;
+}
+
+int64_t watch_by_epoll(int fd, int64_t now)
+{
+    struct cell *cell = fdtab_cell(fd);
+    uint32_t watched = cell ? watched_by(cell) : 0;
+    if (!watched)
+        return NEVER;
+    uint32_t state = fdtab_learn(fd, cell);
+    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(cell, state, events_of(watched), now);
+}
+
+/* Another instance may hold fd too: what any of them waits for is waited for. */
+static void note_events(struct cell *cell, uint32_t events, int instances)
+{
+    uint32_t watched = watched_by(cell), count = watched / WATCHED_ONE + (uint32_t)instances;
+    uint32_t others = count > 1 ? watched & WATCHED_EVENTS : 0;
+    uint32_t wanted = others | (events & WATCHED_EVENTS) | (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0);
+    atomic_store(&cell->watched, count ? count * WATCHED_ONE | wanted : 0);
+}
+
+/* Arming a one-shot registration begins a wait, unless its event is there already. */
+static void arm_oneshot(int fd, struct cell *cell, uint32_t events, int64_t now)
+{
+    bool ready = connection_ready(fd, (short)(events & WATCHED_EVENTS));
+    atomic_store(&cell->since, ready ? NEVER : now);
+}
+
+void watch_register(int fd, uint32_t events, int instances)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (!cell)
         return;
-    if (!has_no_peer(fd, cell, state) && !has_connected(fd, cell, state, now) &&
-        !has_moved(fd, cell, state, limit.span, now) && !connection_ready(fd, events))
-        expire(fd, cell, state, limit);
+    note_events(cell, events, instances);
+    if (events & EPOLLONESHOT && !(cell_state(cell) & CELL_CONNECTING))
+        arm_oneshot(fd, cell, events, clock_now());
+}
+
+void watch_expire_by_epoll(int fd, int64_t now)
+{
+    struct cell *cell = fdtab_cell(fd);
+    uint32_t state = cell_state(cell), watched = watched_by(cell);
+    short events = events_of(watched);
+    int64_t span = wait_limit(cell, state, events).span;
+    if (!is_due(cell, span, now))
+        return;
+    if (is_disarmed(fd, cell, watched, now))
+        atomic_store(&cell->since, NEVER);
+    else if (is_silent(fd, cell, state, events, span, now))
+        expire(fd, cell, state, true);
 }

@@ -1,0 +1,24 @@
+/* Who waits in epoll is woken by a wheel of timers, one for the process.
+ *
+ * A wait in epoll must not cost more with every connection that is registered, so nothing
+ * is looked at per wait or per event: epoll_ctl puts a descriptor into the slot of the time
+ * at which it may expire, and only when that time has come is it asked whether it has
+ * (watch_expire); if it has moved meanwhile, it goes into a later slot.
+ *
+ * A slot is a list of descriptors linked through their cells: pushing is one compare and
+ * swap, taking the whole list one exchange.  So there is no lock for fork() to repair, and
+ * no memory to find.  One wheel serves all epoll instances, because an instance can be
+ * waited for through another one, or by poll. */
+#ifndef WHEEL_H
+#define WHEEL_H
+
+#include <stdint.h>
+
+/* Something has changed that may make fd expire from now on: it was registered, connected
+ * or given a limit. */
+void wheel_consider(int fd);
+
+/* Expires what has been silent for too long; returns until when nothing else can. */
+int64_t wheel_turn(int64_t now);
+
+#endif
