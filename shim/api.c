@@ -38,12 +38,14 @@ static struct cell *limitable(int fd)
     return NULL;
 }
 
+/* Also for TSOCK_NONE, which must not outlive its descriptor either. */
 static void arm(int ms)
 {
-    if (ms < 0)
+    if (ms == TSOCK_DEFAULT)
         return;
-    policy_note_limit(ms * MILLISECOND);
-    if (atomic_load(&policy_armed))
+    if (ms >= 0)
+        policy_note_limit(ms * MILLISECOND);
+    if (policy_is_armed())
         return;
     fdtab_own();
     policy_arm();

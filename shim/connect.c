@@ -11,11 +11,12 @@
 /* A timed-out TCP connect is still under way (EINPROGRESS); without this the next
  * connect() on the socket would not start a new attempt, as it does after the kernel's own
  * ETIMEDOUT. */
-static void abort_connect(int fd)
+static void abort_connect(const struct op *op)
 {
     int error = errno;
     struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    REAL(connect)(fd, &nowhere, sizeof nowhere);
+    if (cell_same(op->cell, op->state))
+        REAL(connect)(op->fd, &nowhere, sizeof nowhere);
     errno = error;
 }
 
@@ -25,16 +26,17 @@ static int bounded_connect(struct op *op, const struct sockaddr *to, socklen_t t
     do r = TRY(op, REAL(connect)(op->fd, to, to_len));
     while (r < 0 && op_wait(op, 0));
     if (op->expired)
-        abort_connect(op->fd);
+        abort_connect(op);
     return (int)op_end(op, r);
 }
 
 INTERPOSE int connect(int fd, const struct sockaddr *to, socklen_t to_len)
 {
     struct op op;
-    if (op_begin_timed(&op, PHASE_CONNECT, fd, 0))
-        return files_connected(fd, to, bounded_connect(&op, to, to_len));
-    return files_connected(fd, to, REAL(connect)(fd, to, to_len));
+    uint32_t before = files_connecting(fd);
+    bool bounded = op_begin_timed(&op, PHASE_CONNECT, fd, 0);
+    int r = bounded ? bounded_connect(&op, to, to_len) : REAL(connect)(fd, to, to_len);
+    return files_connected(fd, before, to, r);
 }
 ALIAS_OF(connect, int, __connect, (int fd, const struct sockaddr *to, socklen_t to_len))
 
@@ -44,15 +46,18 @@ static ssize_t bounded_sendmsg(struct op *op, const struct msghdr *msg, int flag
     do n = TRY(op, REAL(sendmsg)(op->fd, msg, flags));
     while (n < 0 && op_wait(op, 0));
     if (op->expired)
-        abort_connect(op->fd);
+        abort_connect(op);
     return op_end(op, n);
 }
 
 ssize_t connect_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
     struct op op;
-    ssize_t n = op_begin_timed(&op, PHASE_CONNECT, fd, 0) ? bounded_sendmsg(&op, msg, flags) : REAL(sendmsg)(fd, msg, flags);
-    files_connected(fd, msg->msg_name, n < 0 ? -1 : 0);
+    uint32_t before = files_connecting(fd);
+    bool bounded = op_begin_timed(&op, PHASE_CONNECT, fd, 0);
+    ssize_t n = bounded ? bounded_sendmsg(&op, msg, flags) : REAL(sendmsg)(fd, msg, flags);
+    if (n >= 0 || errno == EINPROGRESS)
+        files_connected(fd, before, msg->msg_name, n < 0 ? -1 : 0);
     return n;
 }
 
@@ -63,10 +68,11 @@ ssize_t connect_sendto(int fd, const void *buf, size_t len, int flags, const str
     return connect_sendmsg(fd, &msg, flags);
 }
 
-/* The new socket has inherited the listener's timer: give it what it would have had. */
+/* The new TCP socket has inherited the listener's timer: give it what it would have had. */
 static void clear_inherited_timer(const struct op *op, int fd)
 {
-    REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &op->timer, sizeof op->timer);
+    if (state_kind(op->state) == KIND_TCP)
+        REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &op->timer, sizeof op->timer);
 }
 
 static int bounded_accept(struct op *op, struct sockaddr *from, socklen_t *from_len, int flags)

@@ -36,6 +36,16 @@ void connection_shut(int fd, const struct cell *cell, uint32_t state)
         shutdown(fd, SHUT_RDWR);
 }
 
+void connection_abort(int fd, const struct cell *cell, uint32_t state)
+{
+    int error;
+    socklen_t length = sizeof error;
+    if (!cell_same(cell, state))
+        return;
+    shutdown(fd, SHUT_RDWR);
+    REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+}
+
 /* tcpi_last_data_sent moves with every retransmission and zero-window probe too, and those
  * say that the peer does not answer. */
 static bool sending_is_answered(const struct tcp_info *info)

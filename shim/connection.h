@@ -24,6 +24,10 @@ bool connection_has_peer(int fd);
  * writes EPIPE.  Not if the number means another descriptor by now. */
 void connection_shut(int fd, const struct cell *cell, uint32_t state);
 
+/* The same for a connect that is still under way, which leaves an error of the kernel's own
+ * (ECONNRESET, tcp_disconnect()); it is taken, because the program is told another. */
+void connection_abort(int fd, const struct cell *cell, uint32_t state);
+
 /* For how long nothing has moved on fd in either direction, in nanoseconds; NEVER if the
  * kernel cannot tell (no TCP). */
 int64_t connection_quiet(int fd);

@@ -11,15 +11,10 @@
 #include "watch.h"
 #include "wheel.h"
 
-static bool armed(void)
-{
-    return atomic_load_explicit(&policy_armed, memory_order_relaxed);
-}
-
 INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
-    if (r || !armed())
+    if (r || !policy_is_armed())
         return r;
     int saved_errno = errno;
     watch_register(fd, op == EPOLL_CTL_DEL ? 0 : event->events, op == EPOLL_CTL_ADD ? 1 : op == EPOLL_CTL_DEL ? -1 : 0);
@@ -71,7 +66,7 @@ static inline __attribute__((always_inline)) int run(const struct epoll_wait *w,
 
 INTERPOSE int epoll_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
-    if (!armed())
+    if (!policy_is_armed())
         return REAL(epoll_wait)(epoll, events, most, ms);
     struct epoll_wait w = {epoll, events, most, NULL};
     return run(&w, call_wait, ms < 0 ? NEVER : ms * MILLISECOND);
@@ -79,7 +74,7 @@ INTERPOSE int epoll_wait(int epoll, struct epoll_event *events, int most, int ms
 
 INTERPOSE int epoll_pwait(int epoll, struct epoll_event *events, int most, int ms, const sigset_t *mask)
 {
-    if (!armed())
+    if (!policy_is_armed())
         return REAL(epoll_pwait)(epoll, events, most, ms, mask);
     struct epoll_wait w = {epoll, events, most, mask};
     return run(&w, call_pwait, ms < 0 ? NEVER : ms * MILLISECOND);
@@ -88,7 +83,7 @@ INTERPOSE int epoll_pwait(int epoll, struct epoll_event *events, int most, int m
 INTERPOSE int epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *timeout,
                            const sigset_t *mask)
 {
-    if (!armed() || !is_timespec(timeout))
+    if (!policy_is_armed() || !is_timespec(timeout))
         return REAL(epoll_pwait2)(epoll, events, most, timeout, mask);
     struct epoll_wait w = {epoll, events, most, mask};
     return run(&w, call_pwait2, timespec_to_span(timeout));

@@ -27,17 +27,32 @@ struct node {
 static struct cell first_leaf[LEAF_SIZE];
 static branch root[1 << ROOT_BITS];
 
-atomic_bool fdtab_own_timeouts;
-
 /* The process whose memory this is.  A child of vfork() has another pid and the same
- * memory: what it does to its descriptors must not be written into its parent's table. */
-static _Atomic pid_t owner;
+ * memory: what it does to its descriptors must not be written into its parent's table.  The
+ * word lies in a page that fork() empties, so that a child made by whatever means (clone(2),
+ * _Fork()) finds 0 in its copy and makes it its own. */
+static _Atomic pid_t *_Atomic owner;
+
+static void *new_pages(size_t size)
+{
+    int saved_errno = errno;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    errno = saved_errno;
+    return pages == MAP_FAILED ? NULL : pages;
+}
 
 void fdtab_own(void)
 {
-    atomic_store(&owner, getpid());
+    _Atomic pid_t *page = atomic_load(&owner);
+    if (!page && (page = new_pages(sizeof *page))) {
+        madvise((void *)page, sizeof *page, MADV_WIPEONFORK);
+        atomic_store(&owner, page);
+    }
+    if (page)
+        atomic_store(page, getpid());
 }
 
+/* At once after fork(), lest the child's own vfork() child makes the copy its own first. */
 static void own_copy(void)
 {
     if (atomic_load(&owner))
@@ -49,9 +64,13 @@ void fdtab_init(void)
     pthread_atfork(NULL, NULL, own_copy);
 }
 
-static bool table_is_ours(void)
+bool fdtab_is_ours(void)
 {
-    return atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
+    _Atomic pid_t *page = atomic_load_explicit(&owner, memory_order_relaxed);
+    pid_t self = getpid(), nobody = 0;
+    if (!page)
+        return false;
+    return atomic_load_explicit(page, memory_order_relaxed) == self || atomic_compare_exchange_strong(page, &nobody, self);
 }
 
 /* What a branch leads to.  Two threads may find it missing at once: the later one drops
@@ -61,10 +80,8 @@ static void *follow(branch *from, size_t size)
     void *there = atomic_load_explicit(from, memory_order_acquire);
     if (there)
         return there;
-    int saved_errno = errno;
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    errno = saved_errno;
-    if (pages == MAP_FAILED)
+    void *pages = new_pages(size);
+    if (!pages)
         return NULL;
     if (atomic_compare_exchange_strong(from, &there, pages))
         return pages;
@@ -93,7 +110,7 @@ enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags)
     enum { TYPE = 0xf };    /* without SOCK_NONBLOCK and SOCK_CLOEXEC */
     bool stream = (type & TYPE) == SOCK_STREAM;
     bool internet = domain == AF_INET || domain == AF_INET6;
-    *flags = stream ? 0 : CELL_RECORD;
+    *flags = stream ? 0 : CELL_RECORD | ((type & TYPE) == SOCK_SEQPACKET ? CELL_PACKET : 0);
     if (internet && stream && (!protocol || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
         return KIND_TCP;
     if (internet && (type & TYPE) == SOCK_DGRAM && (!protocol || protocol == IPPROTO_UDP))
@@ -128,7 +145,7 @@ static uint32_t ask_about_socket(int fd, int domain)
     uint32_t flags;
     enum kind kind = socket_kind(domain, option(fd, SO_TYPE), option(fd, SO_PROTOCOL), &flags);
     if (has_timeout(fd, SO_RCVTIMEO) || has_timeout(fd, SO_SNDTIMEO))
-        atomic_store(&fdtab_own_timeouts, true);
+        flags |= CELL_TIMER;
     if (option(fd, SO_RCVLOWAT) > 1)
         flags |= CELL_LOWAT;
     return kind | flags;
@@ -153,7 +170,7 @@ uint32_t fdtab_learn(int fd, struct cell *cell)
     int saved_errno = errno;
     uint32_t learned = state | ask_kernel(fd);
     errno = saved_errno;
-    if (table_is_ours())
+    if (fdtab_is_ours())
         atomic_compare_exchange_strong(&cell->state, &state, learned);
     return learned;
 }
@@ -179,25 +196,36 @@ static void renew(struct cell *cell, uint32_t content, uint32_t own)
 void fdtab_reset(int fd, enum kind kind, uint32_t flags)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (cell && table_is_ours())
+    if (cell && fdtab_is_ours())
         renew(cell, kind | flags, 0);
+}
+
+/* The cell of fd if there has ever been something to say of it. */
+static struct cell *known_cell(int fd)
+{
+    if (fd < LEAF_SIZE)
+        return fdtab_cell(fd);
+    struct node *node = atomic_load_explicit(&root[fd >> (LEAF_BITS + NODE_BITS)], memory_order_acquire);
+    bool known = node && atomic_load_explicit(&node->leaf[fd >> LEAF_BITS & (NODE_SIZE - 1)], memory_order_acquire);
+    return known ? fdtab_cell(fd) : NULL;
 }
 
 void fdtab_forget(int fd)
 {
-    struct cell *cell = fdtab_cell(fd);
+    struct cell *cell = known_cell(fd);
     if (cell && state_kind(cell_state(cell)) > KIND_OTHER)
         fdtab_reset(fd, KIND_UNKNOWN, 0);
 }
 
-/* O_NONBLOCK belongs to the open file description, which copies share.  Once a socket has
- * been copied and some descriptor made blocking again, hints are no longer believed. */
-static atomic_bool copied, hints_are_void;
+/* O_NONBLOCK and the timers belong to the open file description, which copies share.  Once a
+ * socket has been copied and some descriptor made blocking again, hints are no longer
+ * believed; once it has been copied and some timer set, each may have one. */
+static atomic_bool copied, hints_are_void, timers_are_shared;
 
 void fdtab_copy(int from, int to)
 {
     struct cell *source = fdtab_cell(from), *copy = fdtab_cell(to);
-    if (!source || !copy || source == copy || !table_is_ours())
+    if (!source || !copy || source == copy || !fdtab_is_ours())
         return;
     uint32_t state = cell_state(source);
     renew(copy, state & ~STATE_GENERATION, atomic_load(&source->own));
@@ -208,7 +236,7 @@ void fdtab_copy(int from, int to)
 void fdtab_set_nonblock(int fd, bool nonblock)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (!cell || !table_is_ours())
+    if (!cell || !fdtab_is_ours())
         return;
     if (nonblock)
         cell_set(cell, CELL_NONBLOCK);
@@ -218,6 +246,20 @@ void fdtab_set_nonblock(int fd, bool nonblock)
         atomic_store(&hints_are_void, true);
 }
 
+void fdtab_note_timer(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (cell)
+        cell_set(cell, CELL_TIMER);
+    if (atomic_load(&copied))
+        atomic_store(&timers_are_shared, true);
+}
+
+bool fdtab_has_timer(uint32_t state)
+{
+    return state & CELL_TIMER || atomic_load_explicit(&timers_are_shared, memory_order_relaxed);
+}
+
 bool fdtab_is_nonblock(uint32_t state)
 {
     return state & CELL_NONBLOCK && !atomic_load_explicit(&hints_are_void, memory_order_relaxed);
@@ -225,7 +267,7 @@ bool fdtab_is_nonblock(uint32_t state)
 
 void cell_drop(struct cell *cell)
 {
-    if (table_is_ours())
+    if (fdtab_is_ours())
         renew(cell, KIND_UNKNOWN, 0);
 }
 

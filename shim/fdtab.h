@@ -33,10 +33,12 @@ struct cell {
 #define CELL_EXPIRED  UINT32_C(0x00000100)  /* shut down by us */
 #define CELL_LOWAT    UINT32_C(0x00000200)  /* SO_RCVLOWAT: only the kernel knows when a read is done */
 #define CELL_NONBLOCK UINT32_C(0x00000400)  /* O_NONBLOCK was seen on it */
-#define STATE_ERROR   UINT32_C(0x000ff000)  /* the errno that the next call on it answers, once */
-#define STATE_ERROR_SHIFT 12
-#define STATE_GENERATION UINT32_C(0xfff00000)
-#define STATE_GENERATION_ONE UINT32_C(0x00100000)
+#define CELL_TIMER    UINT32_C(0x00000800)  /* the program uses SO_RCVTIMEO or SO_SNDTIMEO on it */
+#define CELL_PACKET   UINT32_C(0x00001000)  /* SOCK_SEQPACKET: a write marks the end of a record */
+#define STATE_ERROR   UINT32_C(0x001fe000)  /* the errno that the next call on it answers, once */
+#define STATE_ERROR_SHIFT 13
+#define STATE_GENERATION UINT32_C(0xffe00000)
+#define STATE_GENERATION_ONE UINT32_C(0x00200000)
 
 static inline enum kind state_kind(uint32_t state)
 {
@@ -56,7 +58,8 @@ struct cell *fdtab_cell(int fd);
  * inherited or came in a way we do not see.  An fd that is not open stays unknown. */
 uint32_t fdtab_learn(int fd, struct cell *cell);
 
-/* The same, but what the cell says is held against the kernel first. */
+/* The same, but what the cell says is held against the kernel first, for whoever is about to
+ * act on it in a way that ENOTSOCK would not mend. */
 uint32_t fdtab_verify(int fd, struct cell *cell);
 
 /* A descriptor was created: all that was known of its number is void. */
@@ -99,14 +102,19 @@ bool fdtab_is_epoll(int fd);
 /* The kind of socket(domain, type, protocol), and CELL_RECORD if it is one of records. */
 enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags);
 
-/* Whether a program here uses SO_RCVTIMEO or SO_SNDTIMEO itself.  While none does, nobody
- * need ask the kernel before each wait. */
-extern atomic_bool fdtab_own_timeouts;
+/* The program has set SO_RCVTIMEO or SO_SNDTIMEO on fd; and whether it may have done so on
+ * the descriptor of this state.  Where it has not, nobody need ask the kernel before each
+ * wait, and nobody takes another thread's timer (op.h) for the program's. */
+void fdtab_note_timer(int fd);
+bool fdtab_has_timer(uint32_t state);
 
 /* Registers the fork handler. */
 void fdtab_init(void);
 
 /* From now on this process keeps the table.  Before, nothing is written into it. */
 void fdtab_own(void);
+
+/* Whether it does.  Not in a child of vfork(), whose memory is its parent's. */
+bool fdtab_is_ours(void);
 
 #endif

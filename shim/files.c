@@ -15,11 +15,6 @@
 #include "real.h"
 #include "wheel.h"
 
-static bool armed(void)
-{
-    return atomic_load_explicit(&policy_armed, memory_order_relaxed);
-}
-
 static uint32_t nonblock_flag(int flags)
 {
     return flags & SOCK_NONBLOCK ? CELL_NONBLOCK : 0;
@@ -28,7 +23,7 @@ static uint32_t nonblock_flag(int flags)
 INTERPOSE int socket(int domain, int type, int protocol)
 {
     int fd = REAL(socket)(domain, type, protocol);
-    if (fd >= 0 && armed()) {
+    if (fd >= 0 && policy_is_armed()) {
         uint32_t flags;
         enum kind kind = socket_kind(domain, type, protocol, &flags);
         fdtab_reset(fd, kind, flags | nonblock_flag(type));
@@ -39,7 +34,7 @@ INTERPOSE int socket(int domain, int type, int protocol)
 INTERPOSE int socketpair(int domain, int type, int protocol, int fds[2])
 {
     int r = REAL(socketpair)(domain, type, protocol, fds);
-    if (r == 0 && armed()) {
+    if (r == 0 && policy_is_armed()) {
         uint32_t flags;
         enum kind kind = socket_kind(domain, type, protocol, &flags);
         for (int i = 0; i < 2; i++)
@@ -50,7 +45,7 @@ INTERPOSE int socketpair(int domain, int type, int protocol, int fds[2])
 
 static int note_pipe(const int fds[2], int result)
 {
-    if (result == 0 && armed())
+    if (result == 0 && policy_is_armed())
         for (int i = 0; i < 2; i++)
             fdtab_reset(fds[i], KIND_PIPE, CELL_OPENED);
     return result;
@@ -61,6 +56,8 @@ INTERPOSE int pipe(int fds[2])
     return note_pipe(fds, REAL(pipe)(fds));
 }
 
+ALIAS_OF(pipe, int, __pipe, (int fds[2]))
+
 INTERPOSE int pipe2(int fds[2], int flags)
 {
     return note_pipe(fds, REAL(pipe2)(fds, flags));
@@ -68,7 +65,7 @@ INTERPOSE int pipe2(int fds[2], int flags)
 
 static int note_epoll(int fd)
 {
-    if (fd >= 0 && armed())
+    if (fd >= 0 && policy_is_armed())
         fdtab_reset(fd, KIND_EPOLL, 0);
     return fd;
 }
@@ -86,16 +83,16 @@ INTERPOSE int epoll_create1(int flags)
 int files_accepted(int listener, int result, int flags)
 {
     struct cell *cell;
-    if (result >= 0 && armed() && (cell = fdtab_cell(listener))) {
+    if (result >= 0 && policy_is_armed() && (cell = fdtab_cell(listener))) {
         uint32_t state = cell_state(cell);
-        fdtab_reset(result, state_kind(state), (state & (CELL_RECORD | CELL_LOWAT)) | nonblock_flag(flags));
+        fdtab_reset(result, state_kind(state), (state & (CELL_RECORD | CELL_PACKET | CELL_LOWAT | CELL_TIMER)) | nonblock_flag(flags));
     }
     return result;
 }
 
 void files_received(const struct msghdr *msg)
 {
-    if (!armed() || !msg->msg_control)
+    if (!policy_is_armed() || !msg->msg_control)
         return;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -112,21 +109,27 @@ void files_received(const struct msghdr *msg)
 /* The cell says what a wait for this socket means from now on. */
 static void note_connect(struct cell *cell, const struct sockaddr *to, int result)
 {
-    if (result < 0 && errno == EALREADY)
+    if (result < 0 && (errno == EALREADY || errno == EISCONN))
         return;
     bool begun = result < 0 && (errno == EINPROGRESS || errno == EINTR);
     cell_clear(cell, CELL_OPENED | CELL_CONNECTING | CELL_PASSIVE | CELL_EXPIRED);
     atomic_store(&cell->since, begun ? clock_now() : 0);
     if (begun)
         cell_set(cell, CELL_OPENED | CELL_CONNECTING);
-    else if (!result && to->sa_family != AF_UNSPEC)
+    else if (!result && to && to->sa_family != AF_UNSPEC)
         cell_set(cell, CELL_OPENED);
 }
 
-int files_connected(int fd, const struct sockaddr *to, int result)
+uint32_t files_connecting(int fd)
+{
+    struct cell *cell = policy_is_armed() ? fdtab_cell(fd) : NULL;
+    return cell ? cell_state(cell) : 0;
+}
+
+int files_connected(int fd, uint32_t before, const struct sockaddr *to, int result)
 {
     struct cell *cell;
-    if (armed() && (cell = fdtab_cell(fd))) {
+    if (policy_is_armed() && (cell = fdtab_cell(fd)) && cell_same(cell, before)) {
         int error = errno;
         note_connect(cell, to, result);
         wheel_consider(fd);
@@ -138,7 +141,7 @@ int files_connected(int fd, const struct sockaddr *to, int result)
 /* Before the close, because the number may be another thread's new descriptor after it. */
 INTERPOSE int close(int fd)
 {
-    if (armed())
+    if (policy_is_armed())
         fdtab_forget(fd);
     return REAL(close)(fd);
 }
@@ -146,7 +149,7 @@ ALIAS_OF(close, int, __close, (int fd))
 
 static int note_copy(int from, int to)
 {
-    if (to >= 0 && armed())
+    if (to >= 0 && policy_is_armed())
         fdtab_copy(from, to);
     return to;
 }
@@ -171,7 +174,7 @@ static int note_fcntl(int fd, int what, void *argument, int result)
 {
     if (what == F_DUPFD || what == F_DUPFD_CLOEXEC)
         return note_copy(fd, result);
-    if (what == F_SETFL && result == 0 && armed())
+    if (what == F_SETFL && result == 0 && policy_is_armed())
         fdtab_set_nonblock(fd, (intptr_t)argument & O_NONBLOCK);
     return result;
 }
@@ -202,7 +205,7 @@ INTERPOSE int ioctl(int fd, unsigned long what, ...)
     void *argument = va_arg(rest, void *);
     va_end(rest);
     int r = REAL(ioctl)(fd, what, argument);
-    if (what == FIONBIO && r == 0 && armed())
+    if (what == FIONBIO && r == 0 && policy_is_armed())
         fdtab_set_nonblock(fd, *(int *)argument);
     return r;
 }
@@ -210,10 +213,10 @@ INTERPOSE int ioctl(int fd, unsigned long what, ...)
 INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     int r = REAL(setsockopt)(fd, level, name, value, len);
-    if (r == 0 && level == SOL_SOCKET && armed()) {
+    if (r == 0 && level == SOL_SOCKET && policy_is_armed()) {
         struct cell *cell = fdtab_cell(fd);
         if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
-            atomic_store(&fdtab_own_timeouts, true);
+            fdtab_note_timer(fd);
         if (name == SO_RCVLOWAT && cell)
             cell_set(cell, CELL_LOWAT);
     }
@@ -225,7 +228,7 @@ INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *le
 {
     int r = REAL(getsockopt)(fd, level, name, value, len);
     struct cell *cell;
-    if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && armed() && (cell = fdtab_cell(fd))) {
+    if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && policy_is_armed() && (cell = fdtab_cell(fd))) {
         int error = cell_take_error(cell);
         if (error && *len >= sizeof error)
             memcpy(value, &error, sizeof error);

@@ -8,6 +8,6 @@ __attribute__((constructor)) static void init(void)
     real_init();
     fdtab_init();
     policy_init();
-    if (atomic_load(&policy_armed))
+    if (policy_is_armed())
         fdtab_own();
 }

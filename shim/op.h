@@ -42,7 +42,8 @@ struct op {
     int error;                  /* what the call answers without being tried; 0: try */
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
     bool ready;                 /* poll said so, but the try found nothing */
-    bool own;                   /* the program's own SO_RCVTIMEO or SO_SNDTIMEO comes first */
+    bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
+    bool timer_first;           /* ... and it runs out before our limit */
     bool expired;
     bool timed;                 /* the kernel's timer is set */
     struct timeval timer;       /* ... and this was there before */
@@ -57,11 +58,11 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags);
  * plainly.  `flags` are those of recv(2) and send(2), 0 for other calls. */
 static inline bool op_begin(struct op *op, enum phase phase, int fd, int flags)
 {
-    return atomic_load_explicit(&policy_armed, memory_order_relaxed) && op_begin_armed(op, phase, fd, flags);
+    return policy_is_armed() && op_begin_armed(op, phase, fd, flags);
 }
 
 /* Leaves an op that has just begun to the kernel's timer.  Costs an fcntl(2).  False: the
- * descriptor is non-blocking, make the call plainly. */
+ * descriptor is non-blocking or a pipe, make the call plainly. */
 bool op_leave_to_kernel(struct op *op);
 
 static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int flags)
@@ -73,7 +74,11 @@ static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int f
  * the call has failed, errno says how. */
 bool op_wait(struct op *op, short events);
 
-/* Ends the op: puts things back and returns n.  errno is what it was before, if n >= 0. */
+/* Puts the kernel's timer back to what it was. */
+void op_restore_timer(struct op *op);
+
+/* Ends the op: puts things back and returns n.  errno is what it was before, if n >= 0.  A
+ * call that sends several messages may go on after that, with the same deadline. */
 ssize_t op_end(struct op *op, ssize_t n);
 
 /* Ends an op that has moved `n` > 0 bytes or messages and then failed: returns n, and what
@@ -84,6 +89,9 @@ ssize_t op_end_partly(struct op *op, ssize_t n);
  * the kernel, bounded by its timer, has stopped for a reason of its own (a signal, an
  * error) and the part is the answer. */
 bool op_goes_on(struct op *op);
+
+/* Whether the deadline of an op that is waiting has passed. */
+bool op_time_is_up(const struct op *op);
 
 static inline bool op_is_record(const struct op *op)
 {

@@ -29,6 +29,11 @@ struct limit {
  * instruction and nothing is remembered of any fd. */
 extern atomic_bool policy_armed;
 
+static inline bool policy_is_armed(void)
+{
+    return atomic_load_explicit(&policy_armed, memory_order_relaxed);
+}
+
 /* Reads the environment. */
 void policy_init(void);
 

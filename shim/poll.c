@@ -58,7 +58,7 @@ static const struct wait_form ppoll_form = {next, call_ppoll, is_ready, report};
 
 static bool is_watched(const struct pollfd *fds, nfds_t count)
 {
-    return atomic_load_explicit(&policy_armed, memory_order_relaxed) && fds && count;
+    return policy_is_armed() && fds && count;
 }
 
 static int any_poll(struct pollfd *fds, nfds_t count, int ms)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <sys/prctl.h>
 
+#include "fdtab.h"
 #include "policy.h"
 #include "real.h"
 
@@ -12,7 +13,7 @@
  * a tail call at -O2, which configure sets and the test of RUNPATH holds. */
 INTERPOSE void *dlopen(const char *path, int flags)
 {
-    if (atomic_load_explicit(&policy_armed, memory_order_relaxed))
+    if (policy_is_armed())
         flags &= ~RTLD_DEEPBIND;
     return REAL(dlopen)(path, flags);
 }
@@ -27,7 +28,7 @@ INTERPOSE int prctl(int what, ...)
     unsigned long a = va_arg(rest, unsigned long), b = va_arg(rest, unsigned long);
     unsigned long c = va_arg(rest, unsigned long), d = va_arg(rest, unsigned long);
     va_end(rest);
-    if (what == PR_SET_SECCOMP || what == PR_SET_NO_NEW_PRIVS)
+    if ((what == PR_SET_SECCOMP || what == PR_SET_NO_NEW_PRIVS) && policy_is_armed() && fdtab_is_ours())
         policy_step_aside();
     return REAL(prctl)(what, a, b, c, d);
 }

@@ -69,8 +69,10 @@ real_any *real_resolve(enum call call)
     resolving[call] = 1;
     real_any *next = as_function(dlsym(RTLD_NEXT, names[call]));
     resolving[call] = 0;
-    if (!next)
+    if (!next) {
+        dlerror();      /* not the host's */
         next = (real_any *)missing;
+    }
     atomic_store_explicit(&real_table[call], next, memory_order_relaxed);
     errno = saved_errno;
     return next;

@@ -14,6 +14,19 @@
 /* A call with several names has its body in any_NAME: a plain name, called from here, would
  * go to the first library that is preloaded. */
 
+/* MSG_PEEK begins anew at each call, control data ends a MSG_WAITALL where the sender has
+ * attached it, and SO_RCVLOWAT is known to the kernel alone: only its timer bounds these. */
+static bool is_for_kernel(const struct op *op, int flags, const struct msghdr *msg)
+{
+    return op->state & CELL_LOWAT || (flags & MSG_WAITALL && (flags & MSG_PEEK || (msg && msg->msg_control)));
+}
+
+/* msg: recvmsg's, or NULL. */
+static bool begin_receive(struct op *op, int fd, int flags, const struct msghdr *msg)
+{
+    return op_begin(op, PHASE_READ, fd, flags) && (!is_for_kernel(op, flags, msg) || op_leave_to_kernel(op));
+}
+
 /* read() and readv() on a pipe.  RWF_NOWAIT is known to pipes since Linux 6.4; before, the
  * answer is EOPNOTSUPP, and poll is asked instead. */
 static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
@@ -40,7 +53,7 @@ static ssize_t try_read(struct op *op, void *buf, size_t len)
 static ssize_t any_read(int fd, void *buf, size_t len)
 {
     struct op op;
-    if (!len || !op_begin(&op, PHASE_READ, fd, 0))
+    if (!len || !begin_receive(&op, fd, 0, NULL))
         return REAL(read)(fd, buf, len);
     ssize_t n;
     do n = TRY(&op, try_read(&op, buf, len));
@@ -63,10 +76,12 @@ static ssize_t try_readv(struct op *op, const struct iovec *iov, int count)
 {
     if (op_is_pipe(op))
         return try_pipe(op, iov, count);
+    /* Without room a readv of a socket returns at once; a recvmsg takes a record, or waits.
+     * A stream's iov is looked at only when the kernel has done so (EFAULT). */
+    if (op_is_record(op) && !vector_total(iov, (size_t)count))
+        return REAL(readv)(op->fd, iov, count);
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t n = REAL(recvmsg)(op->fd, &msg, op->dontwait);
-    /* Without room a readv of a socket returns at once and a recvmsg waits.  The kernel has
-     * looked at iov by now, so that we may. */
     bool plain = n < 0 && (errno == EAGAIN ? !vector_total(iov, (size_t)count) : op_was_stale(op));
     return plain ? REAL(readv)(op->fd, iov, count) : n;
 }
@@ -82,7 +97,7 @@ static ssize_t bounded_readv(struct op *op, const struct iovec *iov, int count)
 /* A bad count is the kernel's to refuse. */
 static bool begin_readv(struct op *op, int fd, int count)
 {
-    return count > 0 && count <= IOV_MAX && op_begin(op, PHASE_READ, fd, 0);
+    return count > 0 && count <= IOV_MAX && begin_receive(op, fd, 0, NULL);
 }
 
 INTERPOSE ssize_t readv(int fd, const struct iovec *iov, int count)
@@ -106,19 +121,6 @@ INTERPOSE ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t
     if (at != -1 || flags || !begin_readv(&op, fd, count))
         return REAL(preadv64v2)(fd, iov, count, at, flags);
     return bounded_readv(&op, iov, count);
-}
-
-/* MSG_PEEK begins anew at each call, control data ends a MSG_WAITALL where the sender has
- * attached it, and SO_RCVLOWAT is known to the kernel alone: only its timer bounds these. */
-static bool is_for_kernel(const struct op *op, int flags, const struct msghdr *msg)
-{
-    return op->state & CELL_LOWAT || (flags & MSG_WAITALL && (flags & MSG_PEEK || (msg && msg->msg_control)));
-}
-
-/* msg: recvmsg's, or NULL. */
-static bool begin_receive(struct op *op, int fd, int flags, const struct msghdr *msg)
-{
-    return op_begin(op, PHASE_READ, fd, flags) && (!is_for_kernel(op, flags, msg) || op_leave_to_kernel(op));
 }
 
 static bool wants_more(struct op *op, size_t done, size_t total, int flags)
@@ -194,12 +196,12 @@ static ssize_t try_recvmsg(struct op *op, struct msghdr *msg, size_t done, int f
 
 static ssize_t bounded_recvmsg(struct op *op, struct msghdr *msg, int flags)
 {
-    size_t done = 0, total = flags & MSG_WAITALL ? vector_total(msg->msg_iov, msg->msg_iovlen) : 0;
+    size_t done = 0;
     for (;;) {
         ssize_t n = TRY(op, try_recvmsg(op, msg, done, flags));
         if (n > 0)
             done += (size_t)n;
-        if (n == 0 || (n > 0 && !wants_more(op, done, total, flags)))
+        if (n == 0 || (n > 0 && !wants_more(op, done, vector_total(msg->msg_iov, msg->msg_iovlen), flags)))
             return op_end(op, (ssize_t)done);
         if (!op_wait(op, POLLIN))
             return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
@@ -209,8 +211,8 @@ static ssize_t bounded_recvmsg(struct op *op, struct msghdr *msg, int flags)
 INTERPOSE ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
     struct op op;
-    ssize_t n = begin_receive(&op, fd, flags, msg) ? bounded_recvmsg(&op, msg, flags)
-                                                                 : REAL(recvmsg)(fd, msg, flags);
+    bool bounded = begin_receive(&op, fd, flags, msg);
+    ssize_t n = bounded ? bounded_recvmsg(&op, msg, flags) : REAL(recvmsg)(fd, msg, flags);
     if (n >= 0)
         files_received(msg);
     return n;
@@ -244,7 +246,8 @@ static int bounded_recvmmsg(struct op *op, struct mmsghdr *msgs, unsigned count,
     own_timeout_begin(&own, timeout);
     unsigned done = 0;
     for (;;) {
-        int n = TRY(op, REAL(recvmmsg)(op->fd, msgs + done, count - done, flags | op->dontwait, NULL));
+        int mode = op->dontwait ? MSG_DONTWAIT : MSG_WAITFORONE;   /* the kernel's timer runs anew for each message */
+        int n = TRY(op, REAL(recvmmsg)(op->fd, msgs + done, count - done, flags | mode, NULL));
         if (n > 0)
             done += (unsigned)n;
         if (n >= 0 && (n == 0 || done == count || flags & MSG_WAITFORONE || own_timeout_over(&own)))

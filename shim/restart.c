@@ -14,14 +14,12 @@ bool signal_restarts(void)
     sigset_t blocked;
     if (pthread_sigmask(SIG_BLOCK, NULL, &blocked))
         return false;
-    bool restarts = false;
     for (int number = 1; number <= SIGRTMAX; number++) {
         struct sigaction action;
         if (sigismember(&blocked, number) || sigaction(number, NULL, &action) || !has_handler(&action))
             continue;
         if (!(action.sa_flags & SA_RESTART))
             return false;
-        restarts = true;
     }
-    return restarts;
+    return true;
 }

@@ -12,10 +12,10 @@
  *   none has                       EINTR
  *   some have, some have not       EINTR: a program with a handler that interrupts is
  *                                  prepared for it, and relies on it to stop
- *   there is no handler any more   EINTR: it was SA_RESETHAND's (System V signal()),
- *                                  which comes without SA_RESTART
- *
- * Without any handler the kernel restarts ppoll itself and nobody asks. */
+ *   there is no handler            restart: the process was stopped and continued, or it
+ *                                  was one of glibc's own signals (setgid() in another
+ *                                  thread).  A handler that was there for one signal only
+ *                                  (SA_RESETHAND) is gone by now, and is taken for none. */
 bool signal_restarts(void);
 
 #endif

@@ -140,7 +140,7 @@ static int kernel_table_size(void)
 static int watched_count(int count)
 {
     enum { MOST = 1 << 17 };
-    if (count <= 0 || !atomic_load_explicit(&policy_armed, memory_order_relaxed))
+    if (count <= 0 || !policy_is_armed())
         return 0;
     if (count <= FD_SETSIZE)
         return count;
@@ -166,9 +166,10 @@ static struct select_set set_of(int count, fd_set *in, fd_set *out, fd_set *exce
     };
 }
 
+/* glibc takes any number of microseconds and carries them over. */
 static bool is_timeval(const struct timeval *t)
 {
-    return !t || (t->tv_sec >= 0 && t->tv_usec >= 0 && t->tv_usec < 1000000);
+    return !t || (t->tv_sec >= 0 && t->tv_usec >= 0);
 }
 
 /* Linux writes back how much of the timeout is left, also when it fails. */
@@ -176,7 +177,9 @@ static int run_select(struct select_set *set, struct timeval *timeout)
 {
     if (!timeout)
         return run(select_form, set, NEVER);
-    int64_t span = span_of(timeout->tv_sec, timeout->tv_usec * MICROSECOND);
+    int64_t carry = timeout->tv_usec / 1000000, span = NEVER;
+    if (timeout->tv_sec < NEVER / SECOND - carry)
+        span = span_of(timeout->tv_sec + carry, timeout->tv_usec % 1000000 * MICROSECOND);
     int64_t end = deadline_after(clock_now(), span);
     int ready = run(select_form, set, span);
     if (end != NEVER)

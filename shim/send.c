@@ -21,11 +21,13 @@ static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
     ssize_t n = REAL(pwritev2)(op->fd, iov, count, -1, RWF_NOWAIT);
     if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
         return n;
-    for (int i = 0; i < count && connection_ready(op->fd, POLLOUT); i++)
-        if (iov[i].iov_len)
-            return REAL(write)(op->fd, iov[i].iov_base, iov[i].iov_len < PIPE_BUF ? iov[i].iov_len : PIPE_BUF);
-    errno = EAGAIN;
-    return -1;
+    if (!connection_ready(op->fd, POLLOUT)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    if (vector_total(iov, (size_t)count) <= PIPE_BUF)
+        return REAL(writev)(op->fd, iov, count);
+    return REAL(write)(op->fd, iov[0].iov_base, iov[0].iov_len < PIPE_BUF ? iov[0].iov_len : PIPE_BUF);
 }
 
 static ssize_t try_msg(struct op *op, const struct msghdr *msg, int flags)
@@ -61,10 +63,10 @@ static ssize_t finish(struct op *op, ssize_t n, const struct msghdr *msg, int fl
     }
 }
 
-/* write() on a socket of records marks the end of one (sock_write_iter()). */
+/* write() on a SOCK_SEQPACKET socket marks the end of a record (sock_write_iter()). */
 static int write_flags(const struct op *op)
 {
-    return op_is_record(op) ? MSG_EOR : 0;
+    return op->state & CELL_PACKET ? MSG_EOR : 0;
 }
 
 static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
@@ -181,7 +183,8 @@ static int bounded_sendmmsg(struct op *op, struct mmsghdr *msgs, unsigned count,
 {
     unsigned done = 0;
     for (;;) {
-        int n = TRY(op, REAL(sendmmsg)(op->fd, msgs + done, count - done, flags | op->dontwait));
+        unsigned most = op->dontwait ? count - done : 1;    /* the kernel's timer runs anew for each message */
+        int n = TRY(op, REAL(sendmmsg)(op->fd, msgs + done, most, flags | op->dontwait));
         if (n > 0) {
             done += (unsigned)n;
             if (!complete(op, &msgs[done - 1], flags) || done == count)

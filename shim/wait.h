@@ -76,7 +76,7 @@ WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
 {
     int saved_errno = errno;
     int64_t now = clock_now(), end = deadline_after(now, span);
-    for (;;) {
+    for (bool last = false;; last = end <= now) {
         int64_t wake = wait_begin(form, set, now), until = earlier(wake, end);
         int ready = form.call(set, left_until(until, now));
         if (ready < 0)
@@ -86,7 +86,7 @@ WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
         if (ready && wake != NEVER)
             wait_end(form, set);
         now = clock_now();
-        if (ready || (end <= now && wake > now)) {
+        if (ready || (end <= now && (last || wake > now))) {
             errno = saved_errno;
             return ready;
         }

@@ -58,7 +58,9 @@ int64_t watch_begin(int fd, short events, int64_t now)
     if (!cell)
         return NEVER;
     uint32_t state = fdtab_learn(fd, cell);
-    return is_reported_by_us(state) ? 0 : expiry_of(cell, state, events, now);
+    if (is_reported_by_us(state) && is_reported_by_us(state = fdtab_verify(fd, cell)))
+        return 0;
+    return expiry_of(cell, state, events, now);
 }
 
 void watch_ready(int fd)
@@ -87,7 +89,7 @@ static void wait_since(struct cell *cell, int64_t quiet, int64_t now)
  * connection like any other. */
 static bool has_connected(int fd, struct cell *cell, uint32_t state, int64_t now)
 {
-    if (!(state & CELL_CONNECTING) || !connection_ready(fd, POLLOUT))
+    if (!(state & CELL_CONNECTING) || !connection_has_peer(fd))
         return false;
     wait_since(cell, connection_quiet(fd), now);
     cell_clear(cell, CELL_CONNECTING);
@@ -117,7 +119,9 @@ static void expire(int fd, struct cell *cell, uint32_t state, bool by_kernel)
     if (!cell_post_error(cell, state, ETIMEDOUT, by_kernel ? CELL_EXPIRED : 0))
         return;
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
-    if (by_kernel)
+    if (by_kernel && state & CELL_CONNECTING)
+        connection_abort(fd, cell, state);
+    else if (by_kernel)
         connection_shut(fd, cell, state);
 }
 

@@ -208,6 +208,7 @@ def not_reading(server_port, after):
 
 
 def slow(server_port, pause):
-    """Each piece of an answer is late, and every so often it reads nothing for as long."""
-    return Proxy(server_port, request=Flow(pause=pause, every=8 << 20),
+    """Each piece of an answer is late, and in the middle of an upload it reads nothing for as
+    long.  Once: the limit bounds a whole sending call, and some send it all by one."""
+    return Proxy(server_port, request=Flow(pause=pause, every=20 << 20),
                  answer=Flow(pause=pause, piece=4096))

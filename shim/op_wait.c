@@ -1,0 +1,233 @@
+/* The waiting half of an op: how long, by poll or by the kernel's timer, and what a signal
+ * or the deadline makes of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+
+#include "deadline.h"
+#include "interruption.h"
+#include "op.h"
+#include "real.h"
+#include "restart.h"
+
+/* glibc's own names of what pthread_cleanup_push and pop, which must stand in one block,
+ * are made of; the buffer is found through the stack frame that it lies in. */
+void _pthread_cleanup_push(struct _pthread_cleanup_buffer *, void (*)(void *), void *);
+void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *, int execute);
+
+static int timer_option(const struct op *op)
+{
+    return op->phase == PHASE_READ || op->phase == PHASE_ACCEPT ? SO_RCVTIMEO : SO_SNDTIMEO;
+}
+
+/* The program's own timer, {0} if it has none. */
+static struct timeval own_timer(const struct op *op)
+{
+    struct timeval t = {0};
+    socklen_t length = sizeof t;
+    if (fdtab_has_timer(op->state))
+        REAL(getsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, &length);
+    return t;
+}
+
+/* How long this op may wait: its limit, what is left of it after EINTR, or less if the
+ * program itself says so. */
+static int64_t span_of_op(struct op *op, int64_t now)
+{
+    int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
+    interruption_forget(op->fd);
+    struct timeval own = own_timer(op);
+    op->timer_is_own = own.tv_sec || own.tv_usec;
+    if (op->timer_is_own) {
+        int64_t own_span = span_of(own.tv_sec, own.tv_usec * MICROSECOND);
+        op->timer_first = own_span < span;
+        span = earlier(span, own_span);
+    }
+    return span;
+}
+
+/* The caller's errno is that of the failed try and stays, unless the op begins to wait. */
+static bool start_waiting(struct op *op)
+{
+    int error = errno;
+    int flags = REAL(fcntl)(op->fd, F_GETFL);
+    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    int64_t now = clock_now();
+    if (blocking)
+        op->deadline = deadline_after(now, span_of_op(op, now));
+    else if (flags >= 0)
+        cell_set(op->cell, CELL_NONBLOCK);
+    errno = error;
+    return blocking;
+}
+
+static void restore_timer(void *argument)
+{
+    struct op *op = argument;
+    if (cell_same(op->cell, op->state))
+        REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &op->timer, sizeof op->timer);
+}
+
+void op_restore_timer(struct op *op)
+{
+    int error = errno;
+    _pthread_cleanup_pop(&op->cleanup, 0);
+    restore_timer(op);
+    op->timed = false;
+    errno = error;
+}
+
+/* The kernel counts in ticks, of which it may be one early; none is longer than this. */
+#define TICK (10 * MILLISECOND)
+
+/* A pipe has no timer: its call is made without.  That is so only where poll cannot be
+ * asked (op_wait). */
+static void use_kernel_timer(struct op *op)
+{
+    op->dontwait = 0;
+    if (op_is_pipe(op))
+        return;
+    if (!op->timed) {
+        op->timer = own_timer(op);
+        op->timed = true;
+        _pthread_cleanup_push(&op->cleanup, restore_timer, op);
+    }
+    struct timeval t;
+    span_to_timeval(left_until(op->deadline, clock_now()) + TICK, &t);
+    REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, sizeof t);
+}
+
+bool op_leave_to_kernel(struct op *op)
+{
+    if (op->error)
+        return true;
+    if (op_is_pipe(op) || !start_waiting(op)) {
+        errno = op->saved_errno;
+        return false;
+    }
+    use_kernel_timer(op);
+    return true;
+}
+
+static bool expire(struct op *op)
+{
+    if (op->timer_first)
+        return false;       /* errno is what the kernel says when its timer ends the call */
+    op->expired = true;
+    if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
+        connection_shut(op->fd, op->cell, op->state);
+    errno = ETIMEDOUT;
+    return false;
+}
+
+/* signal(7): with a timer of the program's own on the socket the kernel never restarts. */
+static bool resume(struct op *op)
+{
+    if (!op->timer_is_own && signal_restarts())
+        return true;
+    int64_t now = clock_now();
+    if (!op->timer_first)
+        interruption_note(op->fd, op->phase, op->state, now, left_until(op->deadline, now));
+    errno = EINTR;
+    return false;
+}
+
+static bool still_same(struct op *op, short events)
+{
+    if (!(events & POLLNVAL) && cell_same(op->cell, op->state))
+        return true;
+    errno = EBADF;
+    return false;
+}
+
+/* ppoll fails where poll fails: EINVAL if RLIMIT_NOFILE is 0, as in vsftpd's sandbox. */
+static bool poll_until_deadline(struct op *op, short events)
+{
+    int error = errno;
+    for (;;) {
+        struct pollfd p = {op->fd, events, 0};
+        struct timespec t;
+        int64_t left = left_until(op->deadline, clock_now());
+        int ready = REAL(ppoll)(&p, 1, span_to_timespec(left, &t), NULL);
+        if (ready > 0) {
+            op->ready = true;
+            return still_same(op, p.revents);
+        }
+        if (ready == 0) {
+            errno = error;
+            return expire(op);
+        }
+        if (errno != EINTR) {
+            use_kernel_timer(op);
+            return true;
+        }
+        if (!resume(op))
+            return false;
+    }
+}
+
+/* Before the deadline, an EAGAIN is not our timer's: the descriptor has been made
+ * non-blocking, or another thread's shorter timer was there. */
+static bool is_blocking_still(struct op *op)
+{
+    int error = errno;
+    bool blocking = !(REAL(fcntl)(op->fd, F_GETFL) & O_NONBLOCK);
+    errno = error;
+    return blocking;
+}
+
+static bool goes_on_in_kernel(struct op *op)
+{
+    if (!still_same(op, 0))
+        return false;
+    if (errno == EINTR)
+        return resume(op);
+    return op_time_is_up(op) ? expire(op) : is_blocking_still(op);
+}
+
+/* EINPROGRESS: connect's timer has run out, or a send goes along with TCP Fast Open.
+ * EALREADY: the same for a connect that was under way before. */
+static bool would_wait(const struct op *op)
+{
+    return errno == EAGAIN || errno == EINPROGRESS || (errno == EINTR && !op->dontwait) ||
+           (errno == EALREADY && op->timed && op_time_is_up(op));
+}
+
+bool op_wait(struct op *op, short events)
+{
+    if (op->error) {
+        errno = op->error;
+        return false;
+    }
+    if (!would_wait(op))
+        return false;
+    if (!op->deadline && !start_waiting(op))
+        return false;
+    if (!op->dontwait) {
+        bool again = goes_on_in_kernel(op);
+        if (again)
+            use_kernel_timer(op);
+        return again;
+    }
+    /* Poll said ready and the try found nothing: another reader was faster, or poll cannot
+     * tell for this call (a full datagram queue, a filled error queue).  Asking it again
+     * might spin.  A pipe has only other readers. */
+    if (!op->ready || op_is_pipe(op))
+        return poll_until_deadline(op, events);
+    use_kernel_timer(op);
+    return true;
+}
+
+bool op_time_is_up(const struct op *op)
+{
+    return clock_now() >= op->deadline;
+}
+
+bool op_goes_on(struct op *op)
+{
+    op->ready = false;
+    errno = EAGAIN;
+    return op->dontwait || op_time_is_up(op);
+}
+
