@@ -15,8 +15,10 @@ static void abort_connect(const struct op *op)
 {
     int error = errno;
     struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-    if (cell_same(op->cell, op->state))
-        REAL(connect)(op->fd, &nowhere, sizeof nowhere);
+    if (!cell_same(op->cell, op->state))
+        return;
+    REAL(connect)(op->fd, &nowhere, sizeof nowhere);
+    connection_take_error(op->fd);
     errno = error;
 }
 
@@ -68,20 +70,36 @@ ssize_t connect_sendto(int fd, const void *buf, size_t len, int flags, const str
     return connect_sendmsg(fd, &msg, flags);
 }
 
-/* The new TCP socket has inherited the listener's timer: give it what it would have had. */
-static void clear_inherited_timer(const struct op *op, int fd)
+/* A TCP socket inherits the listener's timer when the connection comes, which may have been
+ * ours then, whoever accepts it now: give it the program's. */
+static void clear_inherited_timer(int listener, int fd)
 {
-    if (state_kind(op->state) == KIND_TCP)
-        REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &op->timer, sizeof op->timer);
+    struct cell *cell = policy_is_armed() ? fdtab_cell(listener) : NULL;
+    uint32_t state = cell ? cell_state(cell) : 0;
+    if (!(state & CELL_GUARDED) || state_kind(state) != KIND_TCP)
+        return;
+    int saved_errno = errno;
+    struct timeval t = {0};
+    socklen_t length = sizeof t;
+    if (fdtab_has_timer(state))
+        REAL(getsockopt)(listener, SOL_SOCKET, SO_RCVTIMEO, &t, &length);
+    REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+    errno = saved_errno;
+}
+
+static int accepted(int listener, int result, int flags)
+{
+    if (result >= 0)
+        clear_inherited_timer(listener, result);
+    return files_accepted(listener, result, flags);
 }
 
 static int bounded_accept(struct op *op, struct sockaddr *from, socklen_t *from_len, int flags)
 {
     int r;
+    cell_set(op->cell, CELL_GUARDED);
     do r = TRY(op, REAL(accept4)(op->fd, from, from_len, flags));
     while (r < 0 && op_wait(op, 0));
-    if (r >= 0)
-        clear_inherited_timer(op, r);
     return (int)op_end(op, r);
 }
 
@@ -89,14 +107,14 @@ INTERPOSE int accept4(int fd, struct sockaddr *from, socklen_t *from_len, int fl
 {
     struct op op;
     if (op_begin_timed(&op, PHASE_ACCEPT, fd, 0))
-        return files_accepted(fd, bounded_accept(&op, from, from_len, flags), flags);
-    return files_accepted(fd, REAL(accept4)(fd, from, from_len, flags), flags);
+        return accepted(fd, bounded_accept(&op, from, from_len, flags), flags);
+    return accepted(fd, REAL(accept4)(fd, from, from_len, flags), flags);
 }
 
 INTERPOSE int accept(int fd, struct sockaddr *from, socklen_t *from_len)
 {
     struct op op;
     if (op_begin_timed(&op, PHASE_ACCEPT, fd, 0))
-        return files_accepted(fd, bounded_accept(&op, from, from_len, 0), 0);
-    return files_accepted(fd, REAL(accept)(fd, from, from_len), 0);
+        return accepted(fd, bounded_accept(&op, from, from_len, 0), 0);
+    return accepted(fd, REAL(accept)(fd, from, from_len), 0);
 }

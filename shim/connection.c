@@ -1,5 +1,6 @@
 #include "connection.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -36,13 +37,10 @@ void connection_shut(int fd, const struct cell *cell, uint32_t state)
         shutdown(fd, SHUT_RDWR);
 }
 
-void connection_abort(int fd, const struct cell *cell, uint32_t state)
+void connection_take_error(int fd)
 {
     int error;
     socklen_t length = sizeof error;
-    if (!cell_same(cell, state))
-        return;
-    shutdown(fd, SHUT_RDWR);
     REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &length);
 }
 
@@ -77,8 +75,20 @@ int64_t connection_received(int fd)
     return ask_tcp(fd, &info) ? info.tcpi_last_data_recv * MILLISECOND : NEVER;
 }
 
-bool connection_ready(int fd, short events)
+static int poll_once(int fd, short events)
 {
     struct pollfd p = {fd, events, 0};
-    return REAL(poll)(&p, 1, 0) > 0;
+    int saved_errno = errno, ready = REAL(poll)(&p, 1, 0);
+    errno = saved_errno;
+    return ready;
+}
+
+bool connection_ready(int fd, short events)
+{
+    return poll_once(fd, events) > 0;
+}
+
+bool connection_busy(int fd, short events)
+{
+    return poll_once(fd, events) == 0;
 }

@@ -24,9 +24,9 @@ bool connection_has_peer(int fd);
  * writes EPIPE.  Not if the number means another descriptor by now. */
 void connection_shut(int fd, const struct cell *cell, uint32_t state);
 
-/* The same for a connect that is still under way, which leaves an error of the kernel's own
- * (ECONNRESET, tcp_disconnect()); it is taken, because the program is told another. */
-void connection_abort(int fd, const struct cell *cell, uint32_t state);
+/* Takes the kernel's own error from fd.  Ending a connect that is under way leaves one
+ * (ECONNRESET, tcp_disconnect()), and the program is told another. */
+void connection_take_error(int fd);
 
 /* For how long nothing has moved on fd in either direction, in nanoseconds; NEVER if the
  * kernel cannot tell (no TCP). */
@@ -35,7 +35,9 @@ int64_t connection_quiet(int fd);
 /* For how long nothing has arrived on fd; NEVER if the kernel cannot tell. */
 int64_t connection_received(int fd);
 
-/* Whether poll(2) sees one of these events on fd now. */
+/* Whether poll(2) sees one of these events on fd now; and whether it sees that there is none.
+ * Neither, if it cannot be asked (EINVAL where RLIMIT_NOFILE is 0).  errno stays. */
+bool connection_busy(int fd, short events);
 bool connection_ready(int fd, short events);
 
 #endif

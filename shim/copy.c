@@ -1,6 +1,6 @@
-/* sendfile and splice: they take no MSG_DONTWAIT, so the kernel's timer bounds them.  It
- * runs anew for each portion that the kernel hands to the socket (splice_to_socket(), at
- * most 16 pages), so a long transfer is made portion by portion, each with what is left. */
+/* sendfile and splice: they take no MSG_DONTWAIT.  So the socket is asked by poll before
+ * each portion, and the kernel's timer guards the portion itself, which may not fit wholly
+ * although poll says that there is room. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,49 +9,104 @@
 #include "op.h"
 #include "real.h"
 
-#define PORTION (16 * 4096)
+/* The kernel's timer runs anew for each piece that it hands to the socket, at most 16 pages
+ * (splice_to_socket()). */
+#define PORTION ((size_t)16 * 4096)
 
-static ssize_t bounded_sendfile(struct op *op, int in, off64_t *at, size_t count)
+struct copy {
+    int in;
+    off64_t *in_at;
+    int out;
+    off64_t *out_at;
+    size_t len;
+    unsigned flags;
+    bool splice;                /* or sendfile */
+};
+
+static ssize_t copy_plainly(const struct copy *c, size_t len, unsigned flags)
+{
+    if (c->splice)
+        return REAL(splice)(c->in, c->in_at, c->out, c->out_at, len, c->flags | flags);
+    return REAL(sendfile64)(c->out, c->in, c->in_at, len);
+}
+
+static ssize_t copy_if_ready(struct op *op, const struct copy *c, size_t len, short events)
+{
+    errno = EAGAIN;
+    return !op->error && !connection_busy(op->fd, events) ? copy_plainly(c, len, 0) : -1;
+}
+
+/* Whether the source, a pipe, has nothing now: then splice returns what it has moved. */
+static bool source_is_empty(const struct copy *c)
+{
+    return c->splice && connection_busy(c->in, POLLIN);
+}
+
+/* After a portion of which n bytes were moved: short before the time is up, it was not the
+ * socket that held it up, but the source's end or a signal. */
+static bool is_all(const struct op *op, const struct copy *c, size_t done, size_t n, size_t portion)
+{
+    return done == c->len || (n < portion ? !op_time_is_up(op) : source_is_empty(c));
+}
+
+/* The call does not begin to wait before the first portion that is short. */
+static ssize_t copy_into_socket(struct op *op, const struct copy *c)
 {
     size_t done = 0;
-    for (;;) {
-        size_t portion = count - done < PORTION ? count - done : PORTION;
-        ssize_t n = TRY(op, REAL(sendfile64)(op->fd, in, at, portion));
-        if (n > 0) {
-            done += (size_t)n;
-            bool stopped = !op_goes_on(op) && (size_t)n < portion;
-            if (stopped || done == count)
-                return op_end(op, (ssize_t)done);
-        }
-        if (n == 0)
+    for (bool waited = false;;) {
+        size_t portion = c->len - done < PORTION ? c->len - done : PORTION;
+        if (!waited)
+            op_restart_clock(op);
+        ssize_t n = copy_if_ready(op, c, portion, POLLOUT);
+        if (n >= 0 && is_all(op, c, done += (size_t)n, (size_t)n, portion))
             return op_end(op, (ssize_t)done);
-        if (!op_wait(op, 0))
+        if (n == (ssize_t)portion)
+            continue;
+        waited = true;
+        if (n >= 0)
+            op_goes_on(op);
+        else if (errno == EAGAIN && !op->error && !connection_busy(op->fd, POLLOUT) && source_is_empty(c))
+            return op_end(op, done ? (ssize_t)done : -1);
+        if (!op_wait(op, POLLOUT))
             return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
     }
 }
 
-/* To a pipe with room sendfile moves what fits and does not wait. */
-static ssize_t sendfile_to_pipe(struct op *op, int in, off64_t *at, size_t count)
+static ssize_t splice_from_socket(struct op *op, const struct copy *c)
 {
-    ssize_t n = -1;
-    do {
-        errno = EAGAIN;
-        if (!op->error && connection_ready(op->fd, POLLOUT))
-            n = REAL(sendfile64)(op->fd, in, at, count);
-    } while (n < 0 && op_wait(op, POLLOUT));
+    ssize_t n;
+    do n = copy_if_ready(op, c, c->len, POLLIN);
+    while (n < 0 && (op->error || op_time_is_up(op) || connection_busy(op->fd, POLLIN)) && op_wait(op, POLLIN));
     return op_end(op, n);
 }
 
-static ssize_t any_sendfile(int out, int in, off64_t *at, size_t count)
+/* To a pipe with room sendfile moves what fits and does not wait. */
+static ssize_t sendfile_to_pipe(struct op *op, const struct copy *c)
+{
+    ssize_t n;
+    do n = copy_if_ready(op, c, c->len, POLLOUT);
+    while (n < 0 && op_wait(op, POLLOUT));
+    return op_end(op, n);
+}
+
+/* The other end is no limited socket. */
+static ssize_t splice_pipe(struct op *op, const struct copy *c, short events)
+{
+    ssize_t n;
+    do n = TRY(op, copy_plainly(c, c->len, SPLICE_F_NONBLOCK));
+    while (n < 0 && (op->error || !(c->flags & SPLICE_F_NONBLOCK)) && op_wait(op, events));
+    return op_end(op, n);
+}
+
+static ssize_t any_sendfile(int out, int in, off64_t *at, size_t len)
 {
     struct op op;
+    struct copy c = {.in = in, .in_at = at, .out = out, .len = len};
     if (!op_begin(&op, PHASE_WRITE, out, 0))
-        return REAL(sendfile64)(out, in, at, count);
+        return copy_plainly(&c, len, 0);
     if (op_is_pipe(&op))
-        return sendfile_to_pipe(&op, in, at, count);
-    if (!op_leave_to_kernel(&op))
-        return REAL(sendfile64)(out, in, at, count);
-    return bounded_sendfile(&op, in, at, count);
+        return sendfile_to_pipe(&op, &c);
+    return op_guard(&op) ? copy_into_socket(&op, &c) : copy_plainly(&c, len, 0);
 }
 
 INTERPOSE ssize_t sendfile64(int out, int in, off64_t *at, size_t count)
@@ -62,6 +117,8 @@ INTERPOSE ssize_t sendfile64(int out, int in, off64_t *at, size_t count)
 /* off_t may be shorter than off64_t. */
 INTERPOSE ssize_t sendfile(int out, int in, off_t *at, size_t count)
 {
+    if (sizeof *at == sizeof(off64_t))
+        return any_sendfile(out, in, (off64_t *)at, count);
     off64_t place = at ? *at : 0;
     ssize_t n = any_sendfile(out, in, at ? &place : NULL, count);
     if (at)
@@ -69,48 +126,31 @@ INTERPOSE ssize_t sendfile(int out, int in, off_t *at, size_t count)
     return n;
 }
 
-struct splice {
-    int in;
-    off64_t *in_at;
-    int out;
-    off64_t *out_at;
-    size_t len;
-    unsigned flags;
-};
-
-static ssize_t call(const struct splice *s, unsigned more_flags)
+/* A call that takes its limit from the socket at one end waits for a limited pipe at the
+ * other first. */
+static bool wait_for_pipe(int fd, enum phase phase, short events)
 {
-    return REAL(splice)(s->in, s->in_at, s->out, s->out_at, s->len, s->flags | more_flags);
+    struct op op;
+    if (!op_begin(&op, phase, fd, 0) || (!op.error && !connection_busy(fd, events)))
+        return true;
+    errno = EAGAIN;
+    return op_end(&op, op_wait(&op, events) ? 0 : -1) == 0;
 }
 
-/* An EAGAIN before the deadline is the pipe's. */
-static ssize_t bound_by_timer(struct op *op, const struct splice *s)
-{
-    ssize_t n;
-    do n = TRY(op, call(s, 0));
-    while (n < 0 && (op->error || errno != EAGAIN || op_time_is_up(op)) && op_wait(op, 0));
-    return op_end(op, n);
-}
-
-static ssize_t bound_by_poll(struct op *op, const struct splice *s, short events)
-{
-    ssize_t n;
-    do n = TRY(op, call(s, SPLICE_F_NONBLOCK));
-    while (n < 0 && (op->error || !(s->flags & SPLICE_F_NONBLOCK)) && op_wait(op, events));
-    return op_end(op, n);
-}
-
-/* One end is a pipe.  The other one's limit goes first, because a socket cannot be told
- * not to wait. */
+/* One end is a pipe.  A limited socket at the other goes first: it cannot be told not to
+ * wait, a pipe can. */
 INTERPOSE ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
 {
     struct op op;
-    struct splice s = {in, in_at, out, out_at, len, flags};
-    if (op_begin_timed(&op, PHASE_READ, in, 0) || op_begin_timed(&op, PHASE_WRITE, out, 0))
-        return bound_by_timer(&op, &s);
-    if (op_begin(&op, PHASE_READ, in, 0))
-        return bound_by_poll(&op, &s, POLLIN);
-    if (op_begin(&op, PHASE_WRITE, out, 0))
-        return bound_by_poll(&op, &s, POLLOUT);
-    return call(&s, 0);
+    struct copy c = {in, in_at, out, out_at, len, flags, true};
+    bool waits = !(flags & SPLICE_F_NONBLOCK);
+    if (op_begin(&op, PHASE_READ, in, 0) && op_guard(&op))
+        return waits && !wait_for_pipe(out, PHASE_WRITE, POLLOUT) ? op_end(&op, -1) : splice_from_socket(&op, &c);
+    if (op_begin(&op, PHASE_WRITE, out, 0) && op_guard(&op))
+        return waits && !wait_for_pipe(in, PHASE_READ, POLLIN) ? op_end(&op, -1) : copy_into_socket(&op, &c);
+    if (op_begin(&op, PHASE_READ, in, 0) && op_is_pipe(&op))
+        return splice_pipe(&op, &c, POLLIN);
+    if (op_begin(&op, PHASE_WRITE, out, 0) && op_is_pipe(&op))
+        return splice_pipe(&op, &c, POLLOUT);
+    return copy_plainly(&c, len, 0);
 }

@@ -17,7 +17,10 @@ INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
     if (r || !policy_is_armed())
         return r;
     int saved_errno = errno;
-    watch_register(fd, op == EPOLL_CTL_DEL ? 0 : event->events, op == EPOLL_CTL_ADD ? 1 : op == EPOLL_CTL_DEL ? -1 : 0);
+    if (op == EPOLL_CTL_DEL)
+        watch_unregister(epoll, fd);
+    else
+        watch_register(epoll, fd, event->events);
     wheel_consider(fd);
     errno = saved_errno;
     return r;

@@ -177,9 +177,11 @@ uint32_t fdtab_learn(int fd, struct cell *cell)
 
 uint32_t fdtab_verify(int fd, struct cell *cell)
 {
+    int saved_errno = errno;
     uint32_t state = cell_state(cell);
     if (state_kind(state) != KIND_UNKNOWN && state_kind(ask_kernel(fd)) != state_kind(state))
         cell_drop(cell);
+    errno = saved_errno;
     return fdtab_learn(fd, cell);
 }
 

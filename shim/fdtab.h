@@ -19,7 +19,8 @@ struct cell {
     _Atomic uint32_t own;       /* tsock_set_timeout: milliseconds - TSOCK_DEFAULT; 0 is TSOCK_DEFAULT */
     _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
                                  * it is connecting, called connect(); 0: it is not waited for */
-    _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) */
+    _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) ... */
+    _Atomic int epoll;          /* ... and in which instance */
     _Atomic uint32_t next;      /* in a slot of the wheel (wheel.c); outlives the descriptor */
 };
 
@@ -35,10 +36,11 @@ struct cell {
 #define CELL_NONBLOCK UINT32_C(0x00000400)  /* O_NONBLOCK was seen on it */
 #define CELL_TIMER    UINT32_C(0x00000800)  /* the program uses SO_RCVTIMEO or SO_SNDTIMEO on it */
 #define CELL_PACKET   UINT32_C(0x00001000)  /* SOCK_SEQPACKET: a write marks the end of a record */
-#define STATE_ERROR   UINT32_C(0x001fe000)  /* the errno that the next call on it answers, once */
-#define STATE_ERROR_SHIFT 13
-#define STATE_GENERATION UINT32_C(0xffe00000)
-#define STATE_GENERATION_ONE UINT32_C(0x00200000)
+#define CELL_GUARDED  UINT32_C(0x00002000)  /* a listener that has had our timer (op.h) */
+#define STATE_ERROR   UINT32_C(0x003fc000)  /* the errno that the next call on it answers, once */
+#define STATE_ERROR_SHIFT 14
+#define STATE_GENERATION UINT32_C(0xffc00000)
+#define STATE_GENERATION_ONE UINT32_C(0x00400000)
 
 static inline enum kind state_kind(uint32_t state)
 {

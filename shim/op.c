@@ -38,7 +38,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->deadline = 0;
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
-    op->ready = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
+    op->moved = op->ready = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
     return true;
 }
 

@@ -37,10 +37,12 @@ struct op {
     struct cell *cell;
     uint32_t state;             /* the cell's, when the call came in */
     struct limit limit;
+    int64_t span;               /* how long it may wait */
     int64_t deadline;           /* 0 until the call first has to wait */
     int saved_errno;
     int error;                  /* what the call answers without being tried; 0: try */
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
+    bool moved;                 /* a try has moved a part */
     bool ready;                 /* poll said so, but the try found nothing */
     bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
     bool timer_first;           /* ... and it runs out before our limit */
@@ -64,6 +66,13 @@ static inline bool op_begin(struct op *op, enum phase phase, int fd, int flags)
 /* Leaves an op that has just begun to the kernel's timer.  Costs an fcntl(2).  False: the
  * descriptor is non-blocking or a pipe, make the call plainly. */
 bool op_leave_to_kernel(struct op *op);
+
+/* The same, but the op goes on waiting by poll: the timer only guards a call that cannot be
+ * told not to wait, and is made when poll says that it need not. */
+bool op_guard(struct op *op);
+
+/* A guarded op has not waited yet: its deadline counts from now. */
+void op_restart_clock(struct op *op);
 
 static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int flags)
 {

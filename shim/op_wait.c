@@ -55,7 +55,7 @@ static bool start_waiting(struct op *op)
     bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
     int64_t now = clock_now();
     if (blocking)
-        op->deadline = deadline_after(now, span_of_op(op, now));
+        op->deadline = deadline_after(now, op->span = span_of_op(op, now));
     else if (flags >= 0)
         cell_set(op->cell, CELL_NONBLOCK);
     errno = error;
@@ -81,6 +81,14 @@ void op_restore_timer(struct op *op)
 /* The kernel counts in ticks, of which it may be one early; none is longer than this. */
 #define TICK (10 * MILLISECOND)
 
+static void set_timer(struct op *op)
+{
+    struct timeval t;
+    span_to_timeval(left_until(op->deadline, clock_now()) + TICK, &t);
+    if (cell_same(op->cell, op->state))
+        REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, sizeof t);
+}
+
 /* A pipe has no timer: its call is made without.  That is so only where poll cannot be
  * asked (op_wait). */
 static void use_kernel_timer(struct op *op)
@@ -93,9 +101,7 @@ static void use_kernel_timer(struct op *op)
         op->timed = true;
         _pthread_cleanup_push(&op->cleanup, restore_timer, op);
     }
-    struct timeval t;
-    span_to_timeval(left_until(op->deadline, clock_now()) + TICK, &t);
-    REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, sizeof t);
+    set_timer(op);
 }
 
 bool op_leave_to_kernel(struct op *op)
@@ -110,6 +116,18 @@ bool op_leave_to_kernel(struct op *op)
     return true;
 }
 
+bool op_guard(struct op *op)
+{
+    bool guarded = op_leave_to_kernel(op);
+    op->dontwait = MSG_DONTWAIT;
+    return guarded;
+}
+
+void op_restart_clock(struct op *op)
+{
+    op->deadline = deadline_after(clock_now(), op->span);
+}
+
 static bool expire(struct op *op)
 {
     if (op->timer_first)
@@ -121,16 +139,26 @@ static bool expire(struct op *op)
     return false;
 }
 
+/* What has moved already is the answer of an interrupted call, whatever the handler. */
 /* signal(7): with a timer of the program's own on the socket the kernel never restarts. */
 static bool resume(struct op *op)
 {
-    if (!op->timer_is_own && signal_restarts())
+    if (!op->moved && !op->timer_is_own && signal_restarts())
         return true;
     int64_t now = clock_now();
     if (!op->timer_first)
         interruption_note(op->fd, op->phase, op->state, now, left_until(op->deadline, now));
     errno = EINTR;
     return false;
+}
+
+/* A call that is restarted finds what the handler, or another thread, has made of the
+ * descriptor. */
+static bool is_blocking_still(struct op *op)
+{
+    bool blocking = !(REAL(fcntl)(op->fd, F_GETFL) & O_NONBLOCK);
+    errno = EAGAIN;
+    return blocking;
 }
 
 static bool still_same(struct op *op, short events)
@@ -152,6 +180,8 @@ static bool poll_until_deadline(struct op *op, short events)
         int ready = REAL(ppoll)(&p, 1, span_to_timespec(left, &t), NULL);
         if (ready > 0) {
             op->ready = true;
+            if (op->timed)
+                set_timer(op);
             return still_same(op, p.revents);
         }
         if (ready == 0) {
@@ -162,21 +192,13 @@ static bool poll_until_deadline(struct op *op, short events)
             use_kernel_timer(op);
             return true;
         }
-        if (!resume(op))
+        if (!resume(op) || !is_blocking_still(op))
             return false;
     }
 }
 
 /* Before the deadline, an EAGAIN is not our timer's: the descriptor has been made
  * non-blocking, or another thread's shorter timer was there. */
-static bool is_blocking_still(struct op *op)
-{
-    int error = errno;
-    bool blocking = !(REAL(fcntl)(op->fd, F_GETFL) & O_NONBLOCK);
-    errno = error;
-    return blocking;
-}
-
 static bool goes_on_in_kernel(struct op *op)
 {
     if (!still_same(op, 0))
@@ -227,6 +249,7 @@ bool op_time_is_up(const struct op *op)
 bool op_goes_on(struct op *op)
 {
     op->ready = false;
+    op->moved = true;
     errno = EAGAIN;
     return op->dontwait || op_time_is_up(op);
 }

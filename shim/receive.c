@@ -128,13 +128,21 @@ static bool wants_more(struct op *op, size_t done, size_t total, int flags)
     return flags & MSG_WAITALL && !op_is_record(op) && done < total && op_goes_on(op);
 }
 
+/* recv() is its own call, and not recvfrom(): another preloaded library may count on it. */
+static ssize_t try_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
+{
+    if (!from && !from_len)
+        return REAL(recv)(op->fd, buf, len, flags);
+    return REAL(recvfrom)(op->fd, buf, len, flags, from, from_len);
+}
+
 /* recvfrom() until it has something or, with MSG_WAITALL, everything. */
 static ssize_t bounded_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from,
                                 socklen_t *from_len)
 {
     size_t done = 0;
     for (;;) {
-        ssize_t n = TRY(op, REAL(recvfrom)(op->fd, buf + done, len - done, flags | op->dontwait, from, from_len));
+        ssize_t n = TRY(op, try_recvfrom(op, buf + done, len - done, flags | op->dontwait, from, from_len));
         if (n > 0)
             done += (size_t)n;
         if (n == 0 || (n > 0 && !wants_more(op, done, len, flags)))
@@ -259,12 +267,30 @@ static int bounded_recvmmsg(struct op *op, struct mmsghdr *msgs, unsigned count,
     }
 }
 
+/* With MSG_WAITALL each message of a stream is filled before the next; one that is not ends
+ * the call. */
+static int fill_messages(struct op *op, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)
+{
+    struct own_timeout own;
+    own_timeout_begin(&own, timeout);
+    for (unsigned done = 0;;) {
+        struct msghdr *msg = &msgs[done].msg_hdr;
+        ssize_t n = bounded_recvmsg(op, msg, flags & ~MSG_WAITFORONE);
+        if (n < 0)
+            return (int)(done ? op_end_partly(op, (ssize_t)done) : -1);
+        msgs[done++].msg_len = (unsigned)n;
+        bool filled = n && (size_t)n == vector_total(msg->msg_iov, msg->msg_iovlen);
+        if (!filled || done == count || flags & MSG_WAITFORONE || own_timeout_over(&own))
+            return (int)done;
+    }
+}
+
 INTERPOSE int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *timeout)
 {
     struct op op;
     int n;
-    if (count && is_timespec(timeout) && begin_receive(&op, fd, flags, NULL))
-        n = bounded_recvmmsg(&op, msgs, count, flags, timeout);
+    if (count && policy_is_armed() && is_timespec(timeout) && begin_receive(&op, fd, flags, NULL))
+        n = (flags & MSG_WAITALL && !op_is_record(&op) ? fill_messages : bounded_recvmmsg)(&op, msgs, count, flags, timeout);
     else
         n = REAL(recvmmsg)(fd, msgs, count, flags, timeout);
     for (int i = 0; i < n; i++)

@@ -8,6 +8,8 @@
 
 #include "real.h"
 
+enum { LONGEST_WORD = 100 };
+
 struct line {
     size_t used;
     char text[512];
@@ -22,7 +24,11 @@ static void add_byte(struct line *line, char byte)
 static void add_word(struct line *line, const char *word)
 {
     static const char digit[] = "0123456789abcdef";
-    for (; *word; word++) {
+    for (size_t end = line->used + LONGEST_WORD; *word; word++) {
+        if (line->used >= end) {
+            add_word(line, "...");
+            return;
+        }
         unsigned char byte = (unsigned char)*word;
         if (byte >= ' ' && byte < 0x7f) {
             add_byte(line, *word);

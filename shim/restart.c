@@ -9,6 +9,14 @@ static bool has_handler(const struct sigaction *action)
     return action->sa_flags & SA_SIGINFO || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
 }
 
+/* A fault of the program's own code; it cannot come while a thread waits.  Handlers that
+ * report crashes are commonly installed for these, without SA_RESTART. */
+static bool is_fault(int number)
+{
+    return number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL || number == SIGTRAP ||
+           number == SIGSYS || number == SIGABRT;
+}
+
 bool signal_restarts(void)
 {
     sigset_t blocked;
@@ -16,7 +24,7 @@ bool signal_restarts(void)
         return false;
     for (int number = 1; number <= SIGRTMAX; number++) {
         struct sigaction action;
-        if (sigismember(&blocked, number) || sigaction(number, NULL, &action) || !has_handler(&action))
+        if (is_fault(number) || sigismember(&blocked, number) || sigaction(number, NULL, &action) || !has_handler(&action))
             continue;
         if (!(action.sa_flags & SA_RESTART))
             return false;

@@ -196,9 +196,20 @@ static int bounded_sendmmsg(struct op *op, struct mmsghdr *msgs, unsigned count,
     }
 }
 
+/* The first message is the connect; to the kernel the next one would be a second. */
+static int send_first(int fd, struct mmsghdr *msgs, int flags)
+{
+    ssize_t n = connect_sendmsg(fd, &msgs->msg_hdr, flags);
+    if (n >= 0)
+        msgs->msg_len = (unsigned)n;
+    return n < 0 ? -1 : 1;
+}
+
 INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
     struct op op;
+    if (count && flags & MSG_FASTOPEN)
+        return send_first(fd, msgs, flags);
     if (!count || !begin_send(&op, fd, flags))
         return REAL(sendmmsg)(fd, msgs, count, flags);
     return bounded_sendmmsg(&op, msgs, count, flags);

@@ -119,10 +119,11 @@ static void expire(int fd, struct cell *cell, uint32_t state, bool by_kernel)
     if (!cell_post_error(cell, state, ETIMEDOUT, by_kernel ? CELL_EXPIRED : 0))
         return;
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
-    if (by_kernel && state & CELL_CONNECTING)
-        connection_abort(fd, cell, state);
-    else if (by_kernel)
-        connection_shut(fd, cell, state);
+    if (!by_kernel)
+        return;
+    connection_shut(fd, cell, state);
+    if (state & CELL_CONNECTING)
+        connection_take_error(fd);
 }
 
 static bool is_due(const struct cell *cell, int64_t span, int64_t now)
@@ -157,15 +158,20 @@ void watch_expire(int fd, short events, int64_t now)
         expire(fd, cell, state, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
-/* cell->watched: the events, which are those of poll, whether one event ends the
- * registration's interest, and how many epoll instances hold it. */
+/* cell->watched: the events, which are those of poll; whether one event ends the
+ * registration's interest; that it is one; and the generation of the epoll instance, whose
+ * descriptor is cell->epoll.  Of several instances the last one counts. */
 #define WATCHED_EVENTS  UINT32_C(0x0000ffff)
 #define WATCHED_ONESHOT UINT32_C(0x00010000)
-#define WATCHED_ONE     UINT32_C(0x01000000)
+#define WATCHED         UINT32_C(0x00020000)
 
-static uint32_t watched_by(const struct cell *cell)
+/* What fd is registered for; 0 if it is not, or not any more: when an epoll instance is
+ * closed its registrations end without a word. */
+static uint32_t watched_by_epoll(const struct cell *cell)
 {
-    return atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    const struct cell *epoll = watched ? fdtab_cell(atomic_load_explicit(&cell->epoll, memory_order_relaxed)) : NULL;
+    return epoll && cell_same(epoll, watched) ? watched : 0;
 }
 
 static short events_of(uint32_t watched)
@@ -184,20 +190,19 @@ static bool is_disarmed(int fd, const struct cell *cell, uint32_t watched, int64
 int64_t watch_by_epoll(int fd, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
-    uint32_t watched = cell ? watched_by(cell) : 0;
+    uint32_t watched = cell ? watched_by_epoll(cell) : 0;
     if (!watched)
         return NEVER;
     uint32_t state = fdtab_learn(fd, cell);
     return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(cell, state, events_of(watched), now);
 }
 
-/* Another instance may hold fd too: what any of them waits for is waited for. */
-static void note_events(struct cell *cell, uint32_t events, int instances)
+static void note_events(struct cell *cell, int epoll, uint32_t events)
 {
-    uint32_t watched = watched_by(cell), count = watched / WATCHED_ONE + (uint32_t)instances;
-    uint32_t others = count > 1 ? watched & WATCHED_EVENTS : 0;
-    uint32_t wanted = others | (events & WATCHED_EVENTS) | (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0);
-    atomic_store(&cell->watched, count ? count * WATCHED_ONE | wanted : 0);
+    uint32_t oneshot = events & EPOLLONESHOT ? WATCHED_ONESHOT : 0;
+    uint32_t generation = cell_state(fdtab_cell(epoll)) & STATE_GENERATION;
+    atomic_store(&cell->epoll, epoll);
+    atomic_store(&cell->watched, generation | WATCHED | oneshot | (events & WATCHED_EVENTS));
 }
 
 /* Arming a one-shot registration begins a wait, unless its event is there already. */
@@ -207,20 +212,29 @@ static void arm_oneshot(int fd, struct cell *cell, uint32_t events, int64_t now)
     atomic_store(&cell->since, ready ? NEVER : now);
 }
 
-void watch_register(int fd, uint32_t events, int instances)
+void watch_register(int epoll, int fd, uint32_t events)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (!cell)
+    if (!cell || !fdtab_cell(epoll))
         return;
-    note_events(cell, events, instances);
+    if (!fdtab_is_epoll(epoll))
+        fdtab_reset(epoll, KIND_EPOLL, 0);
+    note_events(cell, epoll, events);
     if (events & EPOLLONESHOT && !(cell_state(cell) & CELL_CONNECTING))
         arm_oneshot(fd, cell, events, clock_now());
+}
+
+void watch_unregister(int epoll, int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (cell && atomic_load(&cell->epoll) == epoll)
+        atomic_store(&cell->watched, 0);
 }
 
 void watch_expire_by_epoll(int fd, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
-    uint32_t state = cell_state(cell), watched = watched_by(cell);
+    uint32_t state = cell_state(cell), watched = watched_by_epoll(cell);
     short events = events_of(watched);
     int64_t span = wait_limit(cell, state, events).span;
     if (!is_due(cell, span, now))

@@ -34,9 +34,9 @@ bool watch_is_over(int fd);
 /* The same for a wait in epoll, which knows its events since epoll_ctl.  epoll can be told
  * by the kernel alone, so there every expiry shuts down, and pipes are left alone.
  *
- * epoll_ctl has registered fd for these events in `instances` more epoll instances: 1, 0 for
- * a change, -1 if it was removed. */
-void watch_register(int fd, uint32_t events, int instances);
+ * epoll_ctl has added or changed fd, or has removed it. */
+void watch_register(int epoll, int fd, uint32_t events);
+void watch_unregister(int epoll, int fd);
 
 /* When fd expires; NEVER if it does not. */
 int64_t watch_by_epoll(int fd, int64_t now);
