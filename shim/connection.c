@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -17,6 +17,31 @@ struct limit connection_limit(const struct cell *cell, uint32_t state, enum phas
         return policy_limit(state_kind(state), phase);
     int64_t ms = (int64_t)own + TSOCK_DEFAULT;
     return (struct limit){ms == TSOCK_NONE ? NEVER : ms * MILLISECOND, false};
+}
+
+static bool events_are_watched(uint32_t state)
+{
+    switch (policy_events()) {
+    case EVENTS_ALL: return true;
+    case EVENTS_CONNECTED: return state & CELL_OPENED;
+    default: return false;
+    }
+}
+
+static const struct limit no_limit = {NEVER, true};
+
+struct limit connection_wait_limit(const struct cell *cell, uint32_t state, short events)
+{
+    if (!kind_has_limits(state_kind(state)) || state & (CELL_PASSIVE | CELL_EXPIRED))
+        return no_limit;
+    if (!events_are_watched(state) && !atomic_load_explicit(&cell->own, memory_order_relaxed))
+        return no_limit;
+    if (state & CELL_CONNECTING)
+        return connection_limit(cell, state, PHASE_CONNECT);
+    bool in = events & (POLLIN | POLLRDNORM | POLLRDHUP), out = events & (POLLOUT | POLLWRNORM);
+    struct limit read = in || !out ? connection_limit(cell, state, PHASE_READ) : no_limit;
+    struct limit write = out ? connection_limit(cell, state, PHASE_WRITE) : no_limit;
+    return read.span <= write.span ? read : write;
 }
 
 bool limit_ends_connection(struct limit limit)
@@ -44,13 +69,6 @@ void connection_take_error(int fd)
     REAL(getsockopt)(fd, SOL_SOCKET, SO_ERROR, &error, &length);
 }
 
-/* tcpi_last_data_sent moves with every retransmission and zero-window probe too, and those
- * say that the peer does not answer. */
-static bool sending_is_answered(const struct tcp_info *info)
-{
-    return !info->tcpi_retransmits && !info->tcpi_probes && !info->tcpi_backoff;
-}
-
 static bool ask_tcp(int fd, struct tcp_info *info)
 {
     socklen_t length = sizeof *info;
@@ -63,16 +81,20 @@ int64_t connection_quiet(int fd)
     struct tcp_info info;
     if (!ask_tcp(fd, &info))
         return NEVER;
-    int64_t quiet = info.tcpi_last_data_recv;
-    if (sending_is_answered(&info))
-        quiet = earlier(quiet, info.tcpi_last_data_sent);
-    return quiet * MILLISECOND;
+    /* tcpi_last_data_sent moves with every retransmission too, and that says that the peer
+     * does not answer: it has moved when it last acknowledged something.  A probe of a zero
+     * window carries no data and moves only the acknowledgement. */
+    int64_t sent = info.tcpi_retransmits ? info.tcpi_last_ack_recv : info.tcpi_last_data_sent;
+    return earlier(info.tcpi_last_data_recv, sent) * MILLISECOND;
 }
 
-int64_t connection_received(int fd)
+bool connection_mark(int fd, short events, uint32_t *mark)
 {
     struct tcp_info info;
-    return ask_tcp(fd, &info) ? info.tcpi_last_data_recv * MILLISECOND : NEVER;
+    if (!ask_tcp(fd, &info))
+        return false;
+    *mark = (events & POLLIN ? (uint32_t)info.tcpi_bytes_received : 0) + (events & POLLOUT ? (uint32_t)info.tcpi_bytes_acked : 0);
+    return true;
 }
 
 static int poll_once(int fd, short events)

@@ -12,6 +12,10 @@
  * configured. */
 struct limit connection_limit(const struct cell *cell, uint32_t state, enum phase phase);
 
+/* The limit of an event wait for these poll events.  One that the program has set on the fd
+ * itself holds whoever opened the connection. */
+struct limit connection_wait_limit(const struct cell *cell, uint32_t state, short events);
+
 /* Whether reaching this limit ends the connection, or only fails the call. */
 bool limit_ends_connection(struct limit limit);
 
@@ -32,8 +36,9 @@ void connection_take_error(int fd);
  * kernel cannot tell (no TCP). */
 int64_t connection_quiet(int fd);
 
-/* For how long nothing has arrived on fd; NEVER if the kernel cannot tell. */
-int64_t connection_received(int fd);
+/* A number that changes when bytes arrive (POLLIN) or are acknowledged (POLLOUT); false if
+ * the kernel cannot tell. */
+bool connection_mark(int fd, short events, uint32_t *mark);
 
 /* Whether poll(2) sees one of these events on fd now; and whether it sees that there is none.
  * Neither, if it cannot be asked (EINVAL where RLIMIT_NOFILE is 0).  errno stays. */

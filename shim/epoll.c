@@ -6,23 +6,35 @@
 #include <sys/epoll.h>
 
 #include "deadline.h"
+#include "fdtab.h"
 #include "policy.h"
 #include "real.h"
 #include "watch.h"
 #include "wheel.h"
 
-INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+/* Adds or changes fd. */
+static int arm(int epoll, int op, int fd, struct epoll_event *event)
 {
-    int r = REAL(epoll_ctl)(epoll, op, fd, event);
-    if (r || !policy_is_armed())
-        return r;
     int saved_errno = errno;
-    if (op == EPOLL_CTL_DEL)
-        watch_unregister(epoll, fd);
-    else
-        watch_register(epoll, fd, event->events);
+    struct arming arming = watch_arm(fd, event->events);
+    errno = saved_errno;
+    int r = REAL(epoll_ctl)(epoll, op, fd, event);
+    if (r)
+        return r;
+    watch_register(epoll, fd, event->events, op == EPOLL_CTL_ADD, arming);
     wheel_consider(fd);
     errno = saved_errno;
+    return r;
+}
+
+INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    bool watched = policy_is_armed() && kind_has_limits(fdtab_kind(fd));
+    if (watched && event && (op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD))
+        return arm(epoll, op, fd, event);
+    int r = REAL(epoll_ctl)(epoll, op, fd, event);
+    if (!r && watched && op == EPOLL_CTL_DEL)
+        watch_unregister(epoll, fd);
     return r;
 }
 

@@ -1,13 +1,12 @@
 #include "fdtab.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "kind.h"
 #include "real.h"
 
 /* A radix tree covers every number that the kernel can hand out (31 bits); its first
@@ -105,61 +104,10 @@ struct cell *fdtab_cell(int fd)
     return fd < LEAF_SIZE ? &first_leaf[fd] : distant_cell(fd);
 }
 
-enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags)
-{
-    enum { TYPE = 0xf };    /* without SOCK_NONBLOCK and SOCK_CLOEXEC */
-    bool stream = (type & TYPE) == SOCK_STREAM;
-    bool internet = domain == AF_INET || domain == AF_INET6;
-    *flags = stream ? 0 : CELL_RECORD | ((type & TYPE) == SOCK_SEQPACKET ? CELL_PACKET : 0);
-    if (internet && stream && (!protocol || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
-        return KIND_TCP;
-    if (internet && (type & TYPE) == SOCK_DGRAM && (!protocol || protocol == IPPROTO_UDP))
-        return KIND_UDP;
-    if (domain == AF_UNIX)
-        return KIND_UNIX;
-    return domain == AF_VSOCK ? KIND_VSOCK : KIND_SOCKET;
-}
-
 bool fdtab_is_epoll(int fd)
 {
     struct cell *cell = fdtab_cell(fd);
     return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
-}
-
-static int option(int fd, int name)
-{
-    int value = 0;
-    socklen_t length = sizeof value;
-    return REAL(getsockopt)(fd, SOL_SOCKET, name, &value, &length) < 0 ? -1 : value;
-}
-
-static bool has_timeout(int fd, int name)
-{
-    struct timeval t = {0};
-    socklen_t length = sizeof t;
-    return !REAL(getsockopt)(fd, SOL_SOCKET, name, &t, &length) && (t.tv_sec || t.tv_usec);
-}
-
-static uint32_t ask_about_socket(int fd, int domain)
-{
-    uint32_t flags;
-    enum kind kind = socket_kind(domain, option(fd, SO_TYPE), option(fd, SO_PROTOCOL), &flags);
-    if (has_timeout(fd, SO_RCVTIMEO) || has_timeout(fd, SO_SNDTIMEO))
-        flags |= CELL_TIMER;
-    if (option(fd, SO_RCVLOWAT) > 1)
-        flags |= CELL_LOWAT;
-    return kind | flags;
-}
-
-static uint32_t ask_kernel(int fd)
-{
-    int domain = option(fd, SO_DOMAIN);
-    if (domain >= 0)
-        return ask_about_socket(fd, domain);
-    struct stat file;
-    if (errno != ENOTSOCK || fstat(fd, &file) < 0)
-        return KIND_UNKNOWN;
-    return S_ISFIFO(file.st_mode) ? KIND_PIPE : KIND_OTHER;
 }
 
 uint32_t fdtab_learn(int fd, struct cell *cell)
@@ -168,18 +116,24 @@ uint32_t fdtab_learn(int fd, struct cell *cell)
     if (state_kind(state) != KIND_UNKNOWN)
         return state;
     int saved_errno = errno;
-    uint32_t learned = state | ask_kernel(fd);
+    uint32_t learned = state | kind_ask(fd);
     errno = saved_errno;
     if (fdtab_is_ours())
         atomic_compare_exchange_strong(&cell->state, &state, learned);
     return learned;
 }
 
+enum kind fdtab_kind(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    return cell ? state_kind(fdtab_learn(fd, cell)) : KIND_UNKNOWN;
+}
+
 uint32_t fdtab_verify(int fd, struct cell *cell)
 {
     int saved_errno = errno;
     uint32_t state = cell_state(cell);
-    if (state_kind(state) != KIND_UNKNOWN && state_kind(ask_kernel(fd)) != state_kind(state))
+    if (state_kind(state) != KIND_UNKNOWN && state_kind(kind_ask(fd)) != state_kind(state))
         cell_drop(cell);
     errno = saved_errno;
     return fdtab_learn(fd, cell);
@@ -222,7 +176,7 @@ void fdtab_forget(int fd)
 /* O_NONBLOCK and the timers belong to the open file description, which copies share.  Once a
  * socket has been copied and some descriptor made blocking again, hints are no longer
  * believed; once it has been copied and some timer set, each may have one. */
-static atomic_bool copied, hints_are_void, timers_are_shared;
+static atomic_bool copied, hints_are_void, timers_are_shared, epolls_have_copies;
 
 void fdtab_copy(int from, int to)
 {
@@ -231,7 +185,9 @@ void fdtab_copy(int from, int to)
         return;
     uint32_t state = cell_state(source);
     renew(copy, state & ~STATE_GENERATION, atomic_load(&source->own));
-    if (state_kind(state) != KIND_OTHER)
+    if (state_kind(state) == KIND_EPOLL)
+        atomic_store(&epolls_have_copies, true);
+    else if (state_kind(state) != KIND_OTHER)
         atomic_store(&copied, true);
 }
 
@@ -246,6 +202,11 @@ void fdtab_set_nonblock(int fd, bool nonblock)
         cell_clear(cell, CELL_NONBLOCK);
     if (!nonblock && atomic_load(&copied))
         atomic_store(&hints_are_void, true);
+}
+
+bool fdtab_epolls_have_copies(void)
+{
+    return atomic_load_explicit(&epolls_have_copies, memory_order_relaxed);
 }
 
 void fdtab_note_timer(int fd)

@@ -20,7 +20,8 @@ struct cell {
     _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
                                  * it is connecting, called connect(); 0: it is not waited for */
     _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) ... */
-    _Atomic int epoll;          /* ... and in which instance */
+    _Atomic int epoll;          /* ... in which instance ... */
+    _Atomic uint32_t mark;      /* ... and what had moved when it was armed for one event */
     _Atomic uint32_t next;      /* in a slot of the wheel (wheel.c); outlives the descriptor */
 };
 
@@ -60,6 +61,9 @@ struct cell *fdtab_cell(int fd);
  * inherited or came in a way we do not see.  An fd that is not open stays unknown. */
 uint32_t fdtab_learn(int fd, struct cell *cell);
 
+/* The kind of fd, asked likewise. */
+enum kind fdtab_kind(int fd);
+
 /* The same, but what the cell says is held against the kernel first, for whoever is about to
  * act on it in a way that ENOTSOCK would not mend. */
 uint32_t fdtab_verify(int fd, struct cell *cell);
@@ -98,11 +102,10 @@ static inline bool cell_same(const struct cell *cell, uint32_t state)
     return !((cell_state(cell) ^ state) & STATE_GENERATION);
 }
 
-/* Whether fd is known to be an epoll instance. */
+/* Whether fd is known to be an epoll instance; and whether some instance has been copied, so
+ * that one may have several numbers. */
 bool fdtab_is_epoll(int fd);
-
-/* The kind of socket(domain, type, protocol), and CELL_RECORD if it is one of records. */
-enum kind socket_kind(int domain, int type, int protocol, uint32_t *flags);
+bool fdtab_epolls_have_copies(void);
 
 /* The program has set SO_RCVTIMEO or SO_SNDTIMEO on fd; and whether it may have done so on
  * the descriptor of this state.  Where it has not, nobody need ask the kernel before each

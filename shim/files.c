@@ -12,6 +12,7 @@
 
 #include "deadline.h"
 #include "fdtab.h"
+#include "kind.h"
 #include "real.h"
 #include "wheel.h"
 
@@ -25,7 +26,7 @@ INTERPOSE int socket(int domain, int type, int protocol)
     int fd = REAL(socket)(domain, type, protocol);
     if (fd >= 0 && policy_is_armed()) {
         uint32_t flags;
-        enum kind kind = socket_kind(domain, type, protocol, &flags);
+        enum kind kind = kind_of_socket(domain, type, protocol, &flags);
         fdtab_reset(fd, kind, flags | nonblock_flag(type));
     }
     return fd;
@@ -36,7 +37,7 @@ INTERPOSE int socketpair(int domain, int type, int protocol, int fds[2])
     int r = REAL(socketpair)(domain, type, protocol, fds);
     if (r == 0 && policy_is_armed()) {
         uint32_t flags;
-        enum kind kind = socket_kind(domain, type, protocol, &flags);
+        enum kind kind = kind_of_socket(domain, type, protocol, &flags);
         for (int i = 0; i < 2; i++)
             fdtab_reset(fds[i], kind, flags | CELL_OPENED | nonblock_flag(type));
     }

@@ -7,10 +7,10 @@
 
 static bool needs_op(struct op *op, uint32_t state, int flags)
 {
-    if (flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
+    if (flags & (MSG_ERRQUEUE | MSG_OOB))
         return false;
     /* Success must be noticed where the kernel cannot be asked afterwards what moved. */
-    if (fdtab_is_nonblock(state))
+    if (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT)
         return state_kind(state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed);
     return op->limit.span != NEVER;
 }
@@ -38,6 +38,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->deadline = 0;
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
+    op->never_waits = flags & MSG_DONTWAIT;
     op->moved = op->ready = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
     return true;
 }

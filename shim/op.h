@@ -41,6 +41,7 @@ struct op {
     int64_t deadline;           /* 0 until the call first has to wait */
     int saved_errno;
     int error;                  /* what the call answers without being tried; 0: try */
+    bool never_waits;           /* the caller has said MSG_DONTWAIT */
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
     bool moved;                 /* a try has moved a part */
     bool ready;                 /* poll said so, but the try found nothing */

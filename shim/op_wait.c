@@ -108,7 +108,7 @@ bool op_leave_to_kernel(struct op *op)
 {
     if (op->error)
         return true;
-    if (op_is_pipe(op) || !start_waiting(op)) {
+    if (op->never_waits || op_is_pipe(op) || !start_waiting(op)) {
         errno = op->saved_errno;
         return false;
     }
@@ -222,7 +222,7 @@ bool op_wait(struct op *op, short events)
         errno = op->error;
         return false;
     }
-    if (!would_wait(op))
+    if (op->never_waits || !would_wait(op))
         return false;
     if (!op->deadline && !start_waiting(op))
         return false;

@@ -9,33 +9,6 @@
 #include "deadline.h"
 #include "fdtab.h"
 
-static bool events_are_watched(uint32_t state)
-{
-    switch (policy_events()) {
-    case EVENTS_ALL: return true;
-    case EVENTS_CONNECTED: return state & CELL_OPENED;
-    default: return false;
-    }
-}
-
-static const struct limit no_limit = {NEVER, true};
-
-/* The limit of a wait for these events.  One that the program has set on the fd itself
- * holds whoever opened the connection. */
-static struct limit wait_limit(const struct cell *cell, uint32_t state, short events)
-{
-    if (!kind_has_limits(state_kind(state)) || state & (CELL_PASSIVE | CELL_EXPIRED))
-        return no_limit;
-    if (!events_are_watched(state) && !atomic_load_explicit(&cell->own, memory_order_relaxed))
-        return no_limit;
-    if (state & CELL_CONNECTING)
-        return connection_limit(cell, state, PHASE_CONNECT);
-    bool in = events & (POLLIN | POLLRDNORM | POLLRDHUP), out = events & (POLLOUT | POLLWRNORM);
-    struct limit read = in || !out ? connection_limit(cell, state, PHASE_READ) : no_limit;
-    struct limit write = out ? connection_limit(cell, state, PHASE_WRITE) : no_limit;
-    return read.span <= write.span ? read : write;
-}
-
 static bool is_reported_by_us(uint32_t state)
 {
     return state & STATE_ERROR && !(state & CELL_EXPIRED);
@@ -43,7 +16,7 @@ static bool is_reported_by_us(uint32_t state)
 
 static int64_t expiry_of(struct cell *cell, uint32_t state, short events, int64_t now)
 {
-    struct limit limit = wait_limit(cell, state, events);
+    struct limit limit = connection_wait_limit(cell, state, events);
     if (limit.span == NEVER)
         return NEVER;
     int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
@@ -68,7 +41,8 @@ void watch_ready(int fd)
     struct cell *cell = fdtab_cell(fd);
     if (!cell || !atomic_load_explicit(&cell->since, memory_order_relaxed))
         return;
-    atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
+    bool also_in_epoll = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    atomic_store_explicit(&cell->since, also_in_epoll ? clock_now() : 0, memory_order_relaxed);
     if (cell_state(cell) & CELL_CONNECTING)
         cell_clear(cell, CELL_CONNECTING);
 }
@@ -153,25 +127,37 @@ void watch_expire(int fd, short events, int64_t now)
     if (!cell)
         return;
     uint32_t state = cell_state(cell);
-    struct limit limit = wait_limit(cell, state, events);
+    struct limit limit = connection_wait_limit(cell, state, events);
     if (is_due(cell, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now))
         expire(fd, cell, state, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
-/* cell->watched: the events, which are those of poll; whether one event ends the
- * registration's interest; that it is one; and the generation of the epoll instance, whose
- * descriptor is cell->epoll.  Of several instances the last one counts. */
+/* cell->watched: the events, which are those of poll; EPOLLONESHOT and EPOLLET; in how many
+ * instances fd is registered; and the generation of the one that was last, whose descriptor
+ * is cell->epoll (UNKNOWN: one of the others).  Of several, the last one's events count. */
 #define WATCHED_EVENTS  UINT32_C(0x0000ffff)
 #define WATCHED_ONESHOT UINT32_C(0x00010000)
-#define WATCHED         UINT32_C(0x00020000)
+#define WATCHED_EDGE    UINT32_C(0x00020000)
+#define WATCHED_ONE     UINT32_C(0x00040000)
+#define WATCHED_COUNT   UINT32_C(0x003c0000)
+#define UNKNOWN (-1)
 
-/* What fd is registered for; 0 if it is not, or not any more: when an epoll instance is
- * closed its registrations end without a word. */
+static uint32_t instances(uint32_t watched)
+{
+    return (watched & WATCHED_COUNT) / WATCHED_ONE;
+}
+
+/* What fd is registered for; 0 if it is not, or not any more: when an instance is closed its
+ * registrations end without a word.  With several instances, or several numbers for one,
+ * that cannot be told. */
 static uint32_t watched_by_epoll(const struct cell *cell)
 {
     uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
-    const struct cell *epoll = watched ? fdtab_cell(atomic_load_explicit(&cell->epoll, memory_order_relaxed)) : NULL;
-    return epoll && cell_same(epoll, watched) ? watched : 0;
+    int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
+    if (!watched || epoll == UNKNOWN || instances(watched) > 1 || fdtab_epolls_have_copies())
+        return watched;
+    const struct cell *instance = fdtab_cell(epoll);
+    return instance && cell_same(instance, watched) ? watched : 0;
 }
 
 static short events_of(uint32_t watched)
@@ -179,12 +165,11 @@ static short events_of(uint32_t watched)
     return (short)(watched & WATCHED_EVENTS);
 }
 
-/* An event that nothing but arriving data can have caused has disarmed an EPOLLONESHOT
- * registration; the program is not waiting until it arms it again. */
-static bool is_disarmed(int fd, const struct cell *cell, uint32_t watched, int64_t now)
+/* Where both edges are asked for, the one of room to send was told long ago. */
+static short awaited_events(uint32_t watched)
 {
-    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
-    return watched & WATCHED_ONESHOT && connection_received(fd) <= now - since;
+    short events = events_of(watched);
+    return watched & WATCHED_EDGE && events & POLLIN ? (short)(events & ~POLLOUT) : events;
 }
 
 int64_t watch_by_epoll(int fd, int64_t now)
@@ -197,38 +182,84 @@ int64_t watch_by_epoll(int fd, int64_t now)
     return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(cell, state, events_of(watched), now);
 }
 
-static void note_events(struct cell *cell, int epoll, uint32_t events)
+static bool takes_one_event(const struct cell *cell, uint32_t events)
 {
-    uint32_t oneshot = events & EPOLLONESHOT ? WATCHED_ONESHOT : 0;
+    return events & EPOLLONESHOT && !(cell_state(cell) & CELL_CONNECTING);
+}
+
+/* An event disarms a one-shot registration, and the program does not wait until it arms it
+ * again.  Which event is whose cannot be seen; but if one is there already, or bytes have
+ * moved since, it was this one's.  Where the kernel cannot tell, nobody waits. */
+static bool is_armed(int fd, const struct cell *cell, short events, uint32_t mark)
+{
+    uint32_t now;
+    return atomic_load(&cell->since) != NEVER && connection_mark(fd, events, &now) && now == mark;
+}
+
+struct arming watch_arm(int fd, uint32_t events)
+{
+    struct arming arming = {.since = clock_now()};
+    struct cell *cell = fdtab_cell(fd);
+    short asked = (short)(events & WATCHED_EVENTS);
+    if (!cell || !takes_one_event(cell, events))
+        return arming;
+    uint32_t before = watched_by_epoll(cell);
+    int64_t since = atomic_load(&cell->since);
+    if (before & WATCHED_ONESHOT && since && is_armed(fd, cell, asked, atomic_load(&cell->mark)))
+        arming.since = since;
+    if (!connection_mark(fd, asked, &arming.mark) || connection_ready(fd, asked))
+        arming.since = NEVER;
+    return arming;
+}
+
+/* What has moved since an earlier wait ended that wait. */
+static void begin_anew(int fd, struct cell *cell, int64_t now)
+{
+    int64_t since = atomic_load(&cell->since);
+    if (since == NEVER || (since && !(cell_state(cell) & CELL_CONNECTING) && connection_quiet(fd) < now - since))
+        atomic_store(&cell->since, 0);
+}
+
+static void note_events(struct cell *cell, int epoll, uint32_t events, bool added)
+{
+    uint32_t count = instances(watched_by_epoll(cell)) + added;
+    uint32_t flags = (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0) | (events & EPOLLET ? WATCHED_EDGE : 0);
     uint32_t generation = cell_state(fdtab_cell(epoll)) & STATE_GENERATION;
+    uint32_t most = WATCHED_COUNT / WATCHED_ONE;
     atomic_store(&cell->epoll, epoll);
-    atomic_store(&cell->watched, generation | WATCHED | oneshot | (events & WATCHED_EVENTS));
+    atomic_store(&cell->watched,
+                 generation | (count < most ? count : most) * WATCHED_ONE | flags | (events & WATCHED_EVENTS));
 }
 
-/* Arming a one-shot registration begins a wait, unless its event is there already. */
-static void arm_oneshot(int fd, struct cell *cell, uint32_t events, int64_t now)
-{
-    bool ready = connection_ready(fd, (short)(events & WATCHED_EVENTS));
-    atomic_store(&cell->since, ready ? NEVER : now);
-}
-
-void watch_register(int epoll, int fd, uint32_t events)
+void watch_register(int epoll, int fd, uint32_t events, bool added, struct arming arming)
 {
     struct cell *cell = fdtab_cell(fd);
     if (!cell || !fdtab_cell(epoll))
         return;
     if (!fdtab_is_epoll(epoll))
         fdtab_reset(epoll, KIND_EPOLL, 0);
-    note_events(cell, epoll, events);
-    if (events & EPOLLONESHOT && !(cell_state(cell) & CELL_CONNECTING))
-        arm_oneshot(fd, cell, events, clock_now());
+    if (takes_one_event(cell, events)) {
+        atomic_store(&cell->mark, arming.mark);
+        atomic_store(&cell->since, arming.since);
+    } else if (added || atomic_load(&cell->since) == NEVER) {
+        begin_anew(fd, cell, arming.since);
+    }
+    note_events(cell, epoll, events, added);
 }
 
 void watch_unregister(int epoll, int fd)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (cell && atomic_load(&cell->epoll) == epoll)
+    uint32_t watched = cell ? watched_by_epoll(cell) : 0;
+    if (!watched)
+        return;
+    if (instances(watched) > 1) {
+        atomic_store(&cell->watched, watched - WATCHED_ONE);
+        if (atomic_load(&cell->epoll) == epoll)
+            atomic_store(&cell->epoll, UNKNOWN);
+    } else {
         atomic_store(&cell->watched, 0);
+    }
 }
 
 void watch_expire_by_epoll(int fd, int64_t now)
@@ -236,11 +267,12 @@ void watch_expire_by_epoll(int fd, int64_t now)
     struct cell *cell = fdtab_cell(fd);
     uint32_t state = cell_state(cell), watched = watched_by_epoll(cell);
     short events = events_of(watched);
-    int64_t span = wait_limit(cell, state, events).span;
+    int64_t span = connection_wait_limit(cell, state, events).span;
     if (!is_due(cell, span, now))
         return;
-    if (is_disarmed(fd, cell, watched, now))
+    if (takes_one_event(cell, watched & WATCHED_ONESHOT ? EPOLLONESHOT : 0) &&
+        !is_armed(fd, cell, events, atomic_load(&cell->mark)))
         atomic_store(&cell->since, NEVER);
-    else if (is_silent(fd, cell, state, events, span, now))
+    else if (is_silent(fd, cell, state, awaited_events(watched), span, now))
         expire(fd, cell, state, true);
 }

@@ -34,8 +34,14 @@ bool watch_is_over(int fd);
 /* The same for a wait in epoll, which knows its events since epoll_ctl.  epoll can be told
  * by the kernel alone, so there every expiry shuts down, and pipes are left alone.
  *
- * epoll_ctl has added or changed fd, or has removed it. */
-void watch_register(int epoll, int fd, uint32_t events);
+ * epoll_ctl adds or changes fd, or has removed it.  What a one-shot registration begins
+ * with is asked before the real call, because the event may come at once. */
+struct arming {
+    int64_t since;
+    uint32_t mark;
+};
+struct arming watch_arm(int fd, uint32_t events);
+void watch_register(int epoll, int fd, uint32_t events, bool added, struct arming arming);
 void watch_unregister(int epoll, int fd);
 
 /* When fd expires; NEVER if it does not. */

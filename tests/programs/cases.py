@@ -1,19 +1,23 @@
 """The matrix itself: which program meets which peer, and what has to come of it."""
 import re
+import shlex
 from dataclasses import dataclass
 
 import peers
 import process
 import programs
+from verdict import Late, Verdict
 
 LIMIT = 2          # seconds: TIMEOUTSOCK_DEFAULT
+LATEST = 1.1       # a program's last moment, in limits from when the last byte moved
 SLOW = 0.8         # a slow peer's every pause
 WORKS_WITHIN = 60
+SHOWN = 2000       # bytes of a failed program's output
 
 # Where a server stops in the middle of its answer, in bytes on one connection: in the
 # first words of the protocol, and in what was asked for.
 STALLS = {"http": (20, 700), "https": (100, 5000), "ssh": (10, 300, 8000),
-          "postgres": (1, 40, 5000), "mysql": (20, 3000), "redis": (3, 700)}
+          "postgres": (1, 40, 5000), "mysql": (20, 3000), "redis": (3, 700), "mqtt": (2, 700)}
 
 OWN_MESSAGE = re.compile(rb"timed?[ -]?out", re.IGNORECASE)
 
@@ -31,13 +35,21 @@ class Case:
         return f"{self.program.name}/{self.action}/{self.peer}{after}"
 
     @property
+    def services(self):
+        # Its own also when the peer is another: with it come the keys of its clients.
+        return tuple(filter(None, (self.program.service, self.program.needs)))
+
+    @property
     def works(self):
-        return self.peer in ("healthy", "slow")
+        return self.peer in ("healthy", "slow", "pausing")
 
     @property
     def heavy(self):
         """Whether it moves data at full speed; the others mostly sleep."""
         return self.works and self.action == "upload"
+
+    def trial(self, *setting):
+        return Trial(self, *setting)
 
 
 def all_cases():
@@ -58,19 +70,23 @@ def cases_of(program):
         for action in ("fetch", "upload") if program.upload else ("fetch",):
             yield Case(program, action, "healthy")
             yield Case(program, action, "slow")
+    if program.loops:
+        yield Case(program, "upload", "pausing")
 
 
 def open_peer(case, services):
-    # Also asked for when the peer is another: with it come the keys of its clients.
-    port = services.port(case.program.service)
+    port, *_ = map(services.port, case.services)
+    again = case.program.reconnects is not None
     if case.peer == "unreachable":
         return peers.Unreachable()
     if case.peer == "silent" or (case.peer == "not-reading" and not case.program.reads):
-        return peers.Silent()
+        return peers.silent_at_first(port) if again else peers.Silent()
     if case.peer == "not-reading":
         return peers.not_reading(port, case.program.reads)
     if case.peer == "stalling":
-        return peers.stalling(port, case.stall)
+        return peers.stalling(port, case.stall, once=again)
+    if case.peer == "pausing":
+        return peers.pausing(port, SLOW)
     return peers.slow(port, SLOW) if case.peer == "slow" else peers.Healthy(port)
 
 
@@ -91,7 +107,8 @@ class Trial:
             plain = self.pool.submit(self.run, control, self.environment, plain_within)
             limited = self.run(peer, self.limited, limited_within)
             # What the program did while all was well does not count as waiting.
-            self.busy = max(0, peer.stopped - limited.start)
+            self.stopped = max(peer.stopped, limited.start)
+            self.since = self.stopped if self.recovers else max(peer.moved(), self.stopped)
             return limited, plain.result()
 
     def run(self, peer, environment, within):
@@ -99,43 +116,78 @@ class Trial:
         return process.run(command, environment, within, stdin, self.case.program.typed, peer.reset)
 
     def judge(self, services):
-        """The complaints about this case, and the two runs."""
         if self.case.works:
-            runs = self.run_both(services, WORKS_WITHIN, WORKS_WITHIN)
-            return list(self.complaints_if_it_works(*runs)), runs
-        # A late program gets a little longer, so that its real time can be shown.
-        runs = self.run_both(services, 2 * self.ends_within, self.ends_within + 1)
-        return list(self.complaints_if_it_hangs(*runs)), runs
+            limited, plain = self.run_both(services, WORKS_WITHIN, WORKS_WITHIN)
+            complaints, note = list(self.complaints_if_it_works(limited, plain)), ""
+        else:
+            # A late program gets a little longer, so that its real time can be shown.
+            limited, plain = self.run_both(services, 2 * self.ends_within, self.ends_within + 1)
+            complaints = list(self.complaints_if_it_hangs(limited, plain))
+            note = f" hung for {limited.end - self.since:.2f} s"
+            note += "" if tells(limited) or self.recovers else " without a word, as after a reset"
+        return Verdict(complaints, limited.seconds, note, tuple(self.details(limited, plain)))
+
+    @property
+    def recovers(self):
+        """Whether the program is to connect again by itself, to a peer that then is well."""
+        return self.case.program.reconnects is not None and self.case.peer != "unreachable"
+
+    @property
+    def waits(self):
+        """The seconds that it rightly waits, for as many limits as there are attempts."""
+        attempts = self.case.program.connects if self.case.peer == "unreachable" else 1
+        return attempts * LIMIT + (self.case.program.reconnects if self.recovers else 0)
 
     @property
     def ends_within(self):
-        """One second after the limit, or after as many limits as there are attempts.
+        """One second after that.  Without the library it must still run a second later."""
+        return self.waits + 1
 
-        Without the library it must still be running a second later."""
-        attempts = self.case.program.connects if self.case.peer == "unreachable" else 1
-        return attempts * LIMIT + 1
+    @property
+    def latest(self):
+        return LATEST * self.waits + self.case.program.leaves
 
     def complaints_if_it_works(self, limited, plain):
-        marker = self.case.program.marker(self.case.action, self.values)
-        if plain.status != 0 or marker.encode() not in plain.stdout:
+        if plain.status != 0 or not self.has_marker(plain):
             yield "it does not work without the library either"
         for what in ("status", "stdout", "stderr"):
             if getattr(limited, what) != getattr(plain, what):
                 yield f"its {what} differs from that without the library"
-        if self.case.peer == "slow" and limited.seconds < SLOW:
+        if self.case.peer != "healthy" and limited.seconds < SLOW:
             yield "the peer was not slow: the whole took less than one of its pauses"
+
+    def has_marker(self, ended):
+        return self.case.program.marker(self.case.action, self.values).encode() in ended.stdout
 
     def complaints_if_it_hangs(self, limited, plain):
         if not plain.late:
             yield f"it ends without the library too, after {plain.seconds:.2f} s"
-        if limited.late or limited.seconds - self.busy > self.ends_within:
+        if limited.late or limited.end - self.stopped > self.ends_within:
             yield f"it did not end within {self.ends_within} s of hanging"
         elif limited.seconds < LIMIT:
             yield "it ended before the limit"
+        elif limited.end - self.since > self.latest:
+            yield Late(f"it did not end within {self.latest:.1f} s of the last byte")
+        elif self.recovers:
+            if limited.status != 0 or not self.has_marker(limited):
+                yield "it did not get what it wanted at its second connection"
         elif not tells(limited) and not never_tells(limited, plain):
             yield "it ended as if all were well: status 0 and no message"
         if crashed(limited.status):
             yield "it crashed"
+
+    def details(self, limited, plain):
+        command, stdin = self.command("PORT")
+        yield shlex.join(command) + (f" < {stdin}" if stdin else "")
+        yield from described("with the library", limited)
+        yield from described("without", plain)
+
+
+def described(which, ended):
+    status = "killed" if ended.status is None else f"status {ended.status}"
+    yield f"{which}: {status} after {ended.seconds:.2f} s"
+    for line in ended.said[-SHOWN:].decode(errors="replace").splitlines():
+        yield f"  | {line}"
 
 
 def tells(ended):

@@ -7,7 +7,7 @@ import threading
 import time
 
 INTERVAL = 0.05
-TOLERATED = 0.3  # of the second that a program has to end after its limit
+TOLERATED = 0.1  # of the 0.2 seconds that a program has to end after its limit
 
 
 class Heartbeat:

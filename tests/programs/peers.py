@@ -11,7 +11,9 @@ import time
 from dataclasses import dataclass
 
 HERE = "127.0.0.1"
-TCP_SYN_SENT = 2  # the state in the first byte of struct tcp_info
+TCP_SYN_SENT = 2     # the state in the first byte of struct tcp_info
+LAST_DATA_SENT = 44  # where in it tcpi_last_data_sent is, and two further tcpi_last_data_recv
+TCP_INFO_SIZE = 104
 
 
 def quietly_close(sock):
@@ -19,6 +21,16 @@ def quietly_close(sock):
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()
+
+
+def last_moved(sock):
+    """When the last byte moved on a connection; 0 if it is closed."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_SIZE)
+    except OSError:
+        return 0
+    sent, _, received = struct.unpack_from("=III", info, LAST_DATA_SENT)
+    return time.monotonic() - min(sent, received) / 1000
 
 
 class Healthy:
@@ -29,6 +41,9 @@ class Healthy:
 
     def reset(self):
         """There is nothing to say about its connections."""
+
+    def moved(self):
+        return 0
 
     def __enter__(self):
         return self
@@ -41,8 +56,8 @@ class Silent:
     """Accepts every connection, and then neither reads nor says anything."""
 
     def __init__(self):
-        self.stopped = 0  # when a peer that began well stopped, on the monotonic clock
-        self.held = []
+        self.stopped = 0  # when it first let a client hang, on the monotonic clock
+        self.clients, self.held, self.called = [], [], threading.Event()
         self.closed = threading.Event()
         self.listener = socket.create_server((HERE, 0), backlog=64)
         self.port = self.listener.getsockname()[1]
@@ -57,7 +72,8 @@ class Silent:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            self.hold(connection)
+            self.clients.append(self.hold(connection))
+            self.called.set()
             self.serve(connection)
 
     def hold(self, sock):
@@ -66,8 +82,15 @@ class Silent:
             quietly_close(sock)
         return sock
 
-    def serve(self, connection):
-        pass
+    def serve(self, _):
+        self.stop_serving()
+
+    def stop_serving(self):
+        self.stopped = self.stopped or time.monotonic()
+
+    def moved(self):
+        """When the last byte of its clients or for them moved."""
+        return max(map(last_moved, self.clients), default=0)
 
     def reset(self):
         """End every connection as the kernel of a peer that was restarted does."""
@@ -98,12 +121,23 @@ class Unreachable:
     def __init__(self):
         self.listener = socket.create_server((HERE, 0), backlog=0)
         self.port = self.listener.getsockname()[1]
-        self.fillers, self.stopped = [], 0
+        self.fillers, self.stopped, self.closed = [], 0, threading.Event()
         # A backlog of 0 takes one connection; how many more is the kernel's affair.
         while not self.is_full():
             if len(self.fillers) == 16:
                 raise RuntimeError("the listener's queue does not fill up")
             self.fill()
+        threading.Thread(target=self.await_client, daemon=True).start()
+
+    def await_client(self):
+        ours = {filler.getsockname()[1] for filler in self.fillers}
+        while not self.closed.wait(0.02):
+            if connecting_to(self.port) - ours:
+                self.stopped = time.monotonic()
+                return
+
+    def moved(self):
+        return 0
 
     def fill(self):
         filler = socket.socket()
@@ -125,8 +159,21 @@ class Unreachable:
         """There is no connection yet that could be reset."""
 
     def __exit__(self, *_):
+        self.closed.set()
         for sock in (*self.fillers, self.listener):
             sock.close()
+
+
+def connecting_to(port):
+    """The ports from which somebody on this machine tries to connect to this one."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):  # Java has IPv6 sockets only
+        with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+            for line in list(lines)[1:]:
+                _, here, there, state = line.split()[:4]
+                if int(state, 16) == TCP_SYN_SENT and there.endswith(f":{port:04X}"):
+                    found.add(int(here.rpartition(":")[2], 16))
+    return found
 
 
 @dataclass(frozen=True)
@@ -148,21 +195,22 @@ class Flow:
 class Proxy(Silent):
     """Stands before a real server and passes on as much, and as slowly, as it is told.
 
-    At a limit it just stops: both connections stay open."""
+    At a limit it just stops: both connections stay open.  With once, only the first
+    connection meets the limits."""
 
-    def __init__(self, server_port, request=Flow(), answer=Flow()):
-        self.server_port, self.request, self.answer = server_port, request, answer
+    def __init__(self, server_port, request=Flow(), answer=Flow(), once=False):
+        self.server_port, self.flows, self.once = server_port, (request, answer), once
         super().__init__()
 
     def serve(self, connection):
         server = self.hold(socket.create_connection((HERE, self.server_port)))
-        self.spawn(self.carry, connection, server)
+        well = self.once and len(self.clients) > 1
+        self.spawn(self.carry, connection, server, *((Flow(), Flow()) if well else self.flows))
 
-    def carry(self, client, server):
-        answers = threading.Thread(target=self.relay, args=(server, client, self.answer),
-                                   daemon=True)
+    def carry(self, client, server, request, answer):
+        answers = threading.Thread(target=self.relay, args=(server, client, answer), daemon=True)
         answers.start()
-        self.relay(client, server, self.request)
+        self.relay(client, server, request)
         answers.join()
         # Only now, when no thread uses their numbers any more.
         client.close()
@@ -194,17 +242,26 @@ class Proxy(Silent):
                 self.closed.wait(flow.pause)
             sink.sendall(data)
             passed += len(data)
-        self.stopped = time.monotonic()
+        self.stop_serving()
         self.closed.wait()
         return False
 
 
-def stalling(server_port, after):
-    return Proxy(server_port, answer=Flow(limit=after))
+def silent_at_first(server_port):
+    return Proxy(server_port, request=Flow(limit=0), answer=Flow(limit=0), once=True)
+
+
+def stalling(server_port, after, once=False):
+    return Proxy(server_port, answer=Flow(limit=after), once=once)
 
 
 def not_reading(server_port, after):
     return Proxy(server_port, request=Flow(limit=after))
+
+
+def pausing(server_port, pause):
+    """Takes an upload in small parts, none of which is late."""
+    return Proxy(server_port, request=Flow(pause=pause, every=4 << 20))
 
 
 def slow(server_port, pause):

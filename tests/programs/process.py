@@ -34,9 +34,13 @@ def find(program):
     path = shutil.which(program, path=PATH) or next(
         map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), reverse=True)), None)
     if path is None:
-        package = packages().get(program, "unknown")
-        raise Missing(f"{program} is not installed: apt-get install {package}")
+        raise Missing(how_to_get(program))
     return path
+
+
+def how_to_get(program):
+    package = packages().get(program, "unknown")
+    return f"{program} is not installed: apt-get install {package}"
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Ended:
     late: bool     # it had not ended in time
     stdout: bytes
     stderr: bytes
+
+    @property
+    def end(self):
+        return self.start + self.seconds
 
     @property
     def said(self):

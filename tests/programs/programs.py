@@ -26,6 +26,13 @@ PSQL = "psql -X -w -At -h 127.0.0.1 -p $port -U tester -d postgres"
 MYSQL = ("mysql --no-defaults --connect-timeout=60 --protocol=tcp -h 127.0.0.1 -P $port"
          " -u tester --local-infile=1 -N test")
 REDIS = "redis-cli -h 127.0.0.1 -p $port"
+NODE = "node $clients/node_"
+NODE_TLS = f"env NODE_EXTRA_CA_CERTS=$tmp/cert.pem {NODE}"
+# HttpClient sends a request again when its connection ended before a word of the answer;
+# to limit that to one attempt is called a limit of redirections.
+# And at its end the JVM allows its threads, of which one waits in epoll, 0.3 seconds.
+JAVA = ("java -XX:TieredStopAtLevel=1 -Djdk.httpclient.redirects.retrylimit=1"
+        " -Djdk.httpclient.disableRetryConnect -cp $tmp/java")
 WGET = "wget --no-config -q -t1 -O -"
 
 PSQL_COPY = (r' -c "create temp table t (line text)" -c "\copy t from $lines"'
@@ -46,6 +53,10 @@ class Program:
     uploaded: str = "$digest"              # in the output of an upload that worked
     reads: int = 0          # what a peer that stops reading has taken in by then
     connects: int = 1       # how often it tries to connect, when nothing can change that
+    reconnects: float = None  # it connects again after so many seconds, whatever one says
+    leaves: float = 0       # how long it takes to end when it has reported its error
+    needs: str = ""         # a service besides
+    loops: bool = False     # it uploads from an event loop: no one call has to send it all
     typed: bool = False     # its standard input stays open, as a terminal's does
 
     def marker(self, action, values):
@@ -53,9 +64,10 @@ class Program:
         return Template(marker).substitute(values)
 
 
-def simple(name, command):
+def simple(name, command, **more):
     """A program that sends whatever file it is given, and prints the answer."""
-    return Program(name, "http", command.replace("FILE", "$get"), command.replace("FILE", "$post"))
+    return Program(name, "http", command.replace("FILE", "$get"), command.replace("FILE", "$post"),
+                   **more)
 
 
 PROGRAMS = (
@@ -83,7 +95,10 @@ PROGRAMS = (
     simple("python-socket", f"{CLIENT}socket.py $port FILE"),
     simple("python-makefile", f"{CLIENT}makefile.py $port FILE"),
     simple("python-sendfile", f"{CLIENT}sendfile.py $port FILE"),
-    simple("python-asyncio", f"{CLIENT}asyncio.py $port FILE"),
+    simple("python-asyncio", f"{CLIENT}asyncio.py $port FILE", loops=True),
+    simple("python-asyncio-select", f"{CLIENT}asyncio.py $port FILE select", loops=True),
+    Program("aiohttp", "http", f"{CLIENT}aiohttp.py {HTTP}/item",
+            f"{CLIENT}aiohttp.py {HTTP}/item $lines", needs="aiohttp", loops=True),
     simple("perl", "perl $clients/perl_inet.pl $port FILE"),
     Program("php-http", "http", f"php $clients/php_http.php {HTTP}/item",
             f"php $clients/php_http.php {HTTP}/item $lines"),
@@ -97,6 +112,21 @@ PROGRAMS = (
     Program("redis-cli", "redis", f"{REDIS} get item", f"{REDIS} --pipe < $commands",
             uploaded="errors: 0, replies: 4096", connects=2),
     simple("bash", "bash $clients/bash_tcp.sh $port FILE"),
+    Program("node-http", "http", f"{NODE}http.js {HTTP}/item",
+            f"{NODE}http.js {HTTP}/item $lines", loops=True),
+    Program("node-https", "https", f"{NODE_TLS}http.js {HTTPS}/item",
+            f"{NODE_TLS}http.js {HTTPS}/item $lines", reads=1 << 20, loops=True),
+    simple("node-net", f"{NODE}net.js $port FILE", loops=True),
+    Program("node-fetch", "http", f"{NODE}fetch.js {HTTP}/item",
+            f"{NODE}fetch.js {HTTP}/item $lines", loops=True),
+    Program("java-httpclient", "http", f"{JAVA} JavaHttp {HTTP}/item",
+            f"{JAVA} JavaHttp {HTTP}/item $lines", leaves=0.3, needs="java",
+            loops=True),
+    simple("java-nio", f"{JAVA} JavaNio $port FILE", needs="java", loops=True),
+    # Under a shell that shows what it has stored.
+    Program("aria2c", "http", f"sh $clients/aria2c.sh {HTTP}/item"),
+    Program("mosquitto_sub", "mqtt", "mosquitto_sub -h 127.0.0.1 -p $port -t item -C 1",
+            reconnects=1),
 )
 
 

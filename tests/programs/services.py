@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import process
 import webserver
 
+CLIENTS = Path(__file__).with_name("clients")
 READY_WITHIN = 60  # seconds; the databases need a few on a busy machine
 
 
@@ -65,22 +67,13 @@ class Services:
             shutil.chown(path, "nobody", "nogroup")
         return path
 
+    def new_directory(self, name):
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.directory))
+
     def daemon(self, command, ready, end=signal.SIGTERM, **options):
-        """Start a server and wait until `ready` says that it serves."""
-        log = open(self.directory / f"{Path(command[0]).name}.log", "w+b")
-        server = subprocess.Popen(
-            [process.find(command[0]), *map(str, command[1:])], env=self.environment,
-            cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, **options)
-        self.stops.callback(log.close)
-        self.stops.callback(stop_daemon, server, end)
-        until = time.monotonic() + READY_WITHIN
-        while not ready():
-            if server.poll() is not None or time.monotonic() > until:
-                log.seek(0)
-                raise RuntimeError(f"{command[0]} does not serve:\n"
-                                   + log.read().decode(errors="replace"))
-            time.sleep(0.05)
+        """A server for as long as all of them."""
+        log = self.directory / f"{Path(command[0]).name}.log"
+        start_daemon(command, ready, self.stops, log, end, env=self.environment, **options)
 
     def answers(self, *command):
         """A question for `ready`: does this client get an answer?"""
@@ -90,6 +83,22 @@ class Services:
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                       check=False).returncode
         return ask
+
+
+def start_daemon(command, ready, stops, log, end=signal.SIGTERM, **options):
+    """Start a server, wait until `ready` says that it serves, and leave it to `stops`."""
+    log = stops.enter_context(open(log, "w+b"))
+    server = subprocess.Popen(
+        [process.find(command[0]), *map(str, command[1:])], cwd="/", stdin=subprocess.DEVNULL,
+        stdout=log, stderr=log, start_new_session=True, **options)
+    stops.callback(stop_daemon, server, end)
+    until = time.monotonic() + READY_WITHIN
+    while not ready():
+        if server.poll() is not None or time.monotonic() > until:
+            log.seek(0)
+            raise RuntimeError(f"{command[0]} does not serve:\n"
+                               + log.read().decode(errors="replace"))
+        time.sleep(0.05)
 
 
 def stop_daemon(server, end):
@@ -197,5 +206,29 @@ def start_redis(services):
     return port
 
 
+def start_mqtt(services):
+    directory, port = services.own_directory("mqtt"), free_port()
+    (directory / "config").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    services.daemon(["mosquitto", "-c", directory / "config"], listens(port), **as_nobody())
+    (directory / "item").write_bytes(webserver.ITEM)
+    call("mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-r", "-t", "item",
+         "-f", directory / "item", env=services.environment)
+    return port
+
+
+def compile_java(services):
+    """Not a server, but to be made once as well: the Java programs."""
+    call("javac", "-d", services.directory / "java", *sorted(CLIENTS.glob("*.java")),
+         env=services.environment)
+
+
+def find_aiohttp(services):
+    try:
+        call("python3", "-c", "import aiohttp", env=services.environment)
+    except RuntimeError as failure:
+        raise process.Missing(process.how_to_get("aiohttp")) from failure
+
+
 STARTERS = {"http": start_http, "https": start_https, "ssh": start_ssh,
-            "postgres": start_postgres, "mysql": start_mysql, "redis": start_redis}
+            "postgres": start_postgres, "mysql": start_mysql, "redis": start_redis,
+            "mqtt": start_mqtt, "java": compile_java, "aiohttp": find_aiohttp}

@@ -1,4 +1,4 @@
-"""Send FILE and print the answer from an asyncio loop over select(): python_asyncio.py PORT FILE"""
+"""Send FILE and print the answer from an asyncio loop: python_asyncio.py PORT FILE [select]"""
 import asyncio
 import selectors
 import sys
@@ -15,6 +15,10 @@ async def main(port, file):
     writer.close()
 
 
-# asyncio would take epoll by itself.
-loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
-loop.run_until_complete(main(*sys.argv[1:]))
+def new_loop(selector=None):
+    # By itself asyncio takes epoll.
+    by_itself = selectors.DefaultSelector
+    return asyncio.SelectorEventLoop((selectors.SelectSelector if selector else by_itself)())
+
+
+new_loop(*sys.argv[3:]).run_until_complete(main(*sys.argv[1:3]))
