@@ -76,16 +76,30 @@ static bool ask_tcp(int fd, struct tcp_info *info)
     return !REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, info, &length);
 }
 
+/* For how long the peer's window has been closed, at least.  It is probed at intervals that
+ * double (tcp_probe0_when()), and when a probe has been acknowledged its time is known. */
+static int64_t window_closed(const struct tcp_info *info)
+{
+    int64_t interval = info->tcpi_rto * MICROSECOND, shortest = 200 * MILLISECOND;
+    int64_t until_probe = (interval > shortest ? interval : shortest) * ((INT64_C(1) << info->tcpi_backoff) - 1);
+    return info->tcpi_probes ? until_probe : until_probe + info->tcpi_last_ack_recv * MILLISECOND;
+}
+
+/* tcpi_last_data_sent moves with every retransmission and may with every probe of a closed
+ * window, and those say that the peer takes nothing. */
+static int64_t sending_quiet(const struct tcp_info *info)
+{
+    if (info->tcpi_retransmits)
+        return info->tcpi_last_ack_recv * MILLISECOND;
+    return info->tcpi_backoff ? window_closed(info) : info->tcpi_last_data_sent * MILLISECOND;
+}
+
 int64_t connection_quiet(int fd)
 {
     struct tcp_info info;
     if (!ask_tcp(fd, &info))
         return NEVER;
-    /* tcpi_last_data_sent moves with every retransmission too, and that says that the peer
-     * does not answer: it has moved when it last acknowledged something.  A probe of a zero
-     * window carries no data and moves only the acknowledgement. */
-    int64_t sent = info.tcpi_retransmits ? info.tcpi_last_ack_recv : info.tcpi_last_data_sent;
-    return earlier(info.tcpi_last_data_recv, sent) * MILLISECOND;
+    return earlier(info.tcpi_last_data_recv * MILLISECOND, sending_quiet(&info));
 }
 
 bool connection_mark(int fd, short events, uint32_t *mark)
