@@ -82,12 +82,22 @@ static __inline__ int tsock_absent_(int result)
     return result;
 }
 
-#define tsock_set_timeout(fd, ms) (tsock_set_timeout ? tsock_set_timeout(fd, ms) : tsock_absent_(-1))
-#define tsock_get_timeout(fd) (tsock_get_timeout ? tsock_get_timeout(fd) : tsock_absent_(TSOCK_ERROR))
-#define tsock_set_default_timeout(ms) \
-    (tsock_set_default_timeout ? tsock_set_default_timeout(ms) : tsock_absent_(-1))
-#define tsock_get_default_timeout() \
-    (tsock_get_default_timeout ? tsock_get_default_timeout() : tsock_absent_(TSOCK_ERROR))
+#define TSOCK_WEAK_(name, parameters, arguments, absent)             \
+    static __inline__ int name##_ parameters                        \
+    {                                                               \
+        return name ? name arguments : tsock_absent_(absent);       \
+    }
+
+TSOCK_WEAK_(tsock_set_timeout, (int fd, int ms), (fd, ms), -1)
+TSOCK_WEAK_(tsock_get_timeout, (int fd), (fd), TSOCK_ERROR)
+TSOCK_WEAK_(tsock_set_default_timeout, (int ms), (ms), -1)
+TSOCK_WEAK_(tsock_get_default_timeout, (void), (), TSOCK_ERROR)
+#undef TSOCK_WEAK_
+
+#define tsock_set_timeout(fd, ms) tsock_set_timeout_(fd, ms)
+#define tsock_get_timeout(fd) tsock_get_timeout_(fd)
+#define tsock_set_default_timeout(ms) tsock_set_default_timeout_(ms)
+#define tsock_get_default_timeout() tsock_get_default_timeout_()
 
 /* Returns 1 if the library is loaded, 0 if not. */
 static __inline__ int tsock_present(void)

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
+
+#include "lateness.h"
 
 const char *library_path(void)
 {
@@ -49,6 +52,7 @@ int run_tests(const char *name, const TTest *const *tests)
         _tcase_add_test(one, *tests, 0, 0, 0, 1);
         suite_add_tcase(suite, one);
     }
+    lateness_watch();
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
@@ -61,6 +65,48 @@ int64_t now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+int64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+void assert_idle(int64_t took, int64_t cpu)
+{
+    ck_assert_msg(cpu < took / 4, "%lld ns of processor time in %lld ns", (long long)cpu, (long long)took);
+}
+
+void in_child(void (*body)(void *argument), void *argument)
+{
+    pid_t child = fork();
+    ck_ok(child);
+    if (!child) {
+        body(argument);
+        _exit(EXIT_SUCCESS);
+    }
+    int status;
+    ck_ok(waitpid(child, &status, 0));
+    ck_assert_msg(status == 0, "the child ended with status 0x%x", (unsigned)status);
+}
+
+static char state_of(pid_t tid)
+{
+    char path[64], state = '?';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)tid);
+    FILE *file = fopen(path, "re");
+    if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        ck_abort_msg("%s: %s", path, strerror(errno));
+    fclose(file);
+    return state;
+}
+
+void await_sleep(pid_t tid)
+{
+    while (state_of(tid) != 'S')
+        plain_sleep_ms(1);
 }
 
 static long plain_ppoll(struct pollfd *p, int ms)
@@ -80,17 +126,25 @@ bool plain_is_readable(int fd, int ms)
     return plain_ppoll(&p, ms) > 0;
 }
 
+ssize_t plain_read(int fd, void *buf, size_t len)
+{
+    return syscall(SYS_read, fd, buf, len);
+}
+
+ssize_t plain_write(int fd, const void *buf, size_t len)
+{
+    return syscall(SYS_write, fd, buf, len);
+}
+
 void assert_took_ms(int ms, int64_t took)
 {
     int64_t limit = ms * INT64_C(1000000), late = took - limit, allowed = LATE_MS * INT64_C(1000000);
     ck_assert_msg(late >= 0, "took %lld ns, %d ms were the least", (long long)took, ms);
     if (late <= allowed)
         return;
-    int64_t began = now_ns();
-    plain_sleep_ms(ms);
-    int64_t plain_late = now_ns() - began - limit;
-    ck_assert_msg(late <= allowed + 4 * plain_late, "%lld ns late; a plain poll was %lld ns late", (long long)late,
-                  (long long)plain_late);
+    int64_t machine = lateness_since(now_ns() - took);
+    ck_assert_msg(late <= allowed + 4 * machine, "%lld ns late; a sleeper was %lld ns late meanwhile", (long long)late,
+                  (long long)machine);
 }
 
 struct sockaddr_storage name_of(int fd, socklen_t *len)
@@ -188,4 +242,23 @@ size_t fill(int fd)
         total += (size_t)n;
     ck_assert_int_eq(errno, EAGAIN);
     return total;
+}
+
+struct pair full_pair(void)
+{
+    struct pair pair = tcp_pair();
+    int least = 1;
+    ck_ok(setsockopt(pair.here, SOL_SOCKET, SO_SNDBUF, &least, sizeof least));
+    ck_ok(setsockopt(pair.there, SOL_SOCKET, SO_RCVBUF, &least, sizeof least));
+    while (fill(pair.here))
+        plain_sleep_ms(10);
+    return pair;
+}
+
+int timeout_of(int fd, int option)
+{
+    struct timeval t;
+    socklen_t len = sizeof t;
+    ck_ok(getsockopt(fd, SOL_SOCKET, option, &t, &len));
+    return (int)(t.tv_sec * 1000 + t.tv_usec / 1000);
 }

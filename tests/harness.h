@@ -49,14 +49,39 @@ int full_listener(void);
 /* Sends until nothing fits any more; returns how many bytes that were. */
 size_t fill(int fd);
 
+/* A connected TCP pair with small buffers, those of `here` to `there` full for good: fill()
+ * alone leaves room that the kernel finds in its zero-window probes. */
+struct pair full_pair(void);
+
+/* SO_RCVTIMEO or SO_SNDTIMEO in milliseconds. */
+int timeout_of(int fd, int option);
+
 /* Past the library: the system call itself. */
 void plain_sleep_ms(int ms);
 bool plain_is_readable(int fd, int ms);
+ssize_t plain_read(int fd, void *buf, size_t len);
+ssize_t plain_write(int fd, const void *buf, size_t len);
 
 int64_t now_ns(void);
+int64_t thread_cpu_ns(void);            /* the processor time that this thread has used */
+
+/* Runs body in a child process, in which Check's assertions work, and asserts that it ends well. */
+void in_child(void (*body)(void *argument), void *argument);
+
+/* Waits until a thread, or the first one of a process, sleeps in the kernel. */
+void await_sleep(pid_t tid);
+
+/* Asserts that `statement`, which waits, hardly uses the processor. */
+#define ck_idles(statement)                                                                 \
+    do {                                                                                    \
+        int64_t began_idle_ = now_ns(), cpu_ = thread_cpu_ns();                             \
+        statement;                                                                          \
+        assert_idle(now_ns() - began_idle_, thread_cpu_ns() - cpu_);                        \
+    } while (0)
+void assert_idle(int64_t took, int64_t cpu);
 
 /* Runs `statement` and asserts that it took `ms`: never less; more only by LATE_MS and
- * four times what a plain poll(2) for as long is late, measured right afterwards. */
+ * four times what a mere sleeper was late by meanwhile (tests/lateness.h). */
 #define LATE_MS 100
 #define ck_took_ms(ms, statement)                       \
     do {                                                \

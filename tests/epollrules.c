@@ -1,0 +1,206 @@
+/* What the kinds of registration in epoll add to its rules (tests/epoll.c): level- and
+ * edge-triggered, exclusive; and what their changes and ends do.
+ * One-shot ones are in tests/epolloneshot.c. */
+#include "../shim/timeoutsock.h"
+#include "epolls.h"
+#include "suites.h"
+
+#define LIMIT 120
+#define TICKS 10    /* the kernel counts the age of data in ticks of its clock */
+
+static void receive(int fd, int there, int epoll)
+{
+    put_byte(there);
+    ck_reports(fd, epoll);
+    take_byte(fd);
+}
+
+/* level- and edge-triggered */
+
+START_TEST(level_triggered_an_expired_connection_is_reported_until_it_is_closed)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN);
+    ck_expires_after(LIMIT, p.here, epoll);
+    for (int looks = 3; looks--;)
+        ck_reports(p.here, epoll);
+    close(p.here);
+    ck_silent_for(0, epoll);
+}
+END_TEST
+
+/* The peer's kernel acknowledging the shutdown makes a second edge. */
+START_TEST(edge_triggered_an_expired_connection_is_not_reported_for_ever)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN | EPOLLET);
+    ck_expires_after(LIMIT, p.here, epoll);
+    for (int edges = 0; ready_in(epoll, 100) == p.here; edges++)
+        ck_assert_int_lt(edges, 2);
+}
+END_TEST
+
+/* Rust's mio and others register so and then never change it. */
+START_TEST(edge_triggered_in_both_directions_a_silent_connection_expires)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    ck_reports(p.here, epoll);
+    ck_expires_after(LIMIT, p.here, epoll);
+}
+END_TEST
+
+START_TEST(edge_triggered_data_put_expiry_off)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN | EPOLLET);
+    ck_silent_for(80, epoll);
+    receive(p.here, p.there, epoll);
+    ck_expires_after(LIMIT - TICKS, p.here, epoll);
+}
+END_TEST
+
+/* EPOLLEXCLUSIVE */
+
+START_TEST(exclusive_a_silent_connection_expires_at_its_limit)
+{
+    struct pair p = tcp_pair();
+    ck_expires_after(LIMIT, p.here, instance_of(p.here, EPOLLIN | EPOLLEXCLUSIVE));
+}
+END_TEST
+
+/* changes and ends */
+
+START_TEST(changing_a_registration_does_not_put_expiry_off)
+{
+    struct pair p = tcp_pair();
+    int64_t began = now_ns();
+    int epoll = instance_of(p.here, EPOLLIN | EPOLLRDHUP);
+    for (int fd = -1, rounds = 20; rounds-- && fd < 0;) {
+        fd = ready_in(epoll, 25);
+        modify(epoll, p.here, rounds % 2 ? EPOLLIN : EPOLLIN | EPOLLRDHUP);
+    }
+    assert_took_ms(LIMIT, now_ns() - began);
+    ck_has_expired(p.here);
+}
+END_TEST
+
+START_TEST(a_removed_connection_does_not_expire)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN);
+    ck_silent_for(20, epoll);
+    delete(epoll, p.here);
+    ck_silent_for(2 * LIMIT, epoll);
+    ck_is_alive(p.here);
+}
+END_TEST
+
+START_TEST(a_connection_answered_removed_idle_and_added_again_has_the_whole_limit)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN);
+    receive(p.here, p.there, epoll);
+    delete(epoll, p.here);
+    ck_silent_for(2 * LIMIT, epoll);
+    add(epoll, p.here, EPOLLIN);
+    ck_expires_after(LIMIT, p.here, epoll);
+}
+END_TEST
+
+START_TEST(with_its_instance_closed_a_connection_does_not_expire)
+{
+    struct pair p = tcp_pair(), other = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN), another = instance_of(other.here, EPOLLIN);
+    close(epoll);
+    ck_expires_after(LIMIT, other.here, another);
+    delete(another, other.here);
+    ck_silent_for(2 * LIMIT, another);
+    ck_is_alive(p.here);
+}
+END_TEST
+
+START_TEST(through_a_copy_of_its_instance_a_connection_expires)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN), copy = dup(epoll);
+    ck_ok(copy);
+    close(epoll);
+    ck_assert_int_eq(ready_in(copy, 5 * LIMIT), p.here);
+    ck_has_expired(p.here);
+}
+END_TEST
+
+START_TEST(removed_through_a_copy_of_its_instance_a_connection_does_not_expire)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN), copy = dup(epoll);
+    delete(copy, p.here);
+    ck_silent_for(2 * LIMIT, epoll);
+    ck_is_alive(p.here);
+}
+END_TEST
+
+/* A number that is used again: by a limit that is smaller than its predecessor's, or larger. */
+static const struct reuse {
+    const char *name;
+    int before, after;
+} reuses[] = {{"smaller", 300, 60}, {"larger", 60, 300}};
+
+static struct pair pair_numbered(int fd)
+{
+    struct pair p = tcp_pair();
+    ck_assert_int_eq(dup2(p.here, fd), fd);
+    close(p.here);
+    return (struct pair){fd, p.there};
+}
+
+START_TEST(a_number_used_again_while_registered_has_the_limit_of_its_new_socket)
+{
+    const struct reuse *reuse = VARIANT_IN(reuses);
+    struct pair first = tcp_pair(), next;
+    ck_ok(tsock_set_timeout(first.here, reuse->before));
+    int epoll = instance_of(first.here, EPOLLIN);
+    ck_silent_for(20, epoll);
+    close(first.here);
+    next = pair_numbered(first.here);
+    ck_ok(tsock_set_timeout(next.here, reuse->after));
+    add(epoll, next.here, EPOLLIN);
+    ck_expires_after(reuse->after, next.here, epoll);
+}
+END_TEST
+
+START_TEST(a_number_used_again_and_not_registered_does_not_expire)
+{
+    struct pair first = tcp_pair(), next;
+    int epoll = instance_of(first.here, EPOLLIN);
+    ck_ok(tsock_set_timeout(first.here, VARIANT_IN(reuses)->before));
+    close(first.here);
+    next = pair_numbered(first.here);
+    ck_silent_for(350, epoll);
+    ck_is_alive(next.here);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    static const char *const limit = "TIMEOUTSOCK_DEFAULT=120ms";
+    const struct suite suites[] = {
+        {"edges", SETTINGS(limit),
+         TESTS(level_triggered_an_expired_connection_is_reported_until_it_is_closed,
+               edge_triggered_an_expired_connection_is_not_reported_for_ever,
+               edge_triggered_in_both_directions_a_silent_connection_expires, edge_triggered_data_put_expiry_off,
+               exclusive_a_silent_connection_expires_at_its_limit), epoll_names},
+        {"registrations", SETTINGS(limit),
+         TESTS(changing_a_registration_does_not_put_expiry_off, a_removed_connection_does_not_expire,
+               a_connection_answered_removed_idle_and_added_again_has_the_whole_limit,
+               with_its_instance_closed_a_connection_does_not_expire,
+               through_a_copy_of_its_instance_a_connection_expires,
+               removed_through_a_copy_of_its_instance_a_connection_does_not_expire), NULL},
+        {"reuse", SETTINGS(limit),
+         TESTS(a_number_used_again_while_registered_has_the_limit_of_its_new_socket,
+               a_number_used_again_and_not_registered_does_not_expire), NAMES_IN(reuses)},
+        {0}};
+    return run_suites(argv, suites);
+}
