@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -27,9 +28,11 @@ static void end_with(pid_t program)
 
 static void sleep_and_write_down(void)
 {
+    int file = fileno(tmpfile());
     for (unsigned i = 0;; i++) {
         int64_t began = now_ns();
         plain_sleep_ms(STEP_MS);
+        plain_write(file, "", 1);
         int64_t end = now_ns();
         atomic_store(&steps[i % STEPS].late, end - began - STEP_MS * INT64_C(1000000));
         atomic_store(&steps[i % STEPS].end, end);

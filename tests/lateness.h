@@ -1,6 +1,7 @@
-/* How late this machine is: a process of its own that does nothing but sleep writes down
- * how much later than asked for it is woken.  What a test that ran meanwhile was late by is
- * held against that, so that a busy machine fails no test of time. */
+/* How late this machine is: a process of its own that does nothing but sleep and, as Check
+ * does at each assertion, write to a temporary file, notes how much later than asked for it
+ * is done.  What a test that ran meanwhile was late by is held against that, so that a busy
+ * machine or disk fails no test of time. */
 #ifndef LATENESS_H
 #define LATENESS_H
 
