@@ -16,6 +16,9 @@
 #define MILLISECOND INT64_C(1000000)
 #define MICROSECOND INT64_C(1000)
 
+/* What the kernel counts by its clock is off by up to a tick; none is longer than this. */
+#define TICK (10 * MILLISECOND)
+
 static inline int64_t clock_now(void)
 {
     struct timespec t;

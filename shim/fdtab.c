@@ -65,7 +65,7 @@ void fdtab_init(void)
 
 bool fdtab_is_ours(void)
 {
-    _Atomic pid_t *page = atomic_load_explicit(&owner, memory_order_relaxed);
+    _Atomic pid_t *page = atomic_load_explicit(&owner, memory_order_acquire);
     pid_t self = getpid(), nobody = 0;
     if (!page)
         return false;

@@ -78,9 +78,7 @@ void op_restore_timer(struct op *op)
     errno = error;
 }
 
-/* The kernel counts in ticks, of which it may be one early; none is longer than this. */
-#define TICK (10 * MILLISECOND)
-
+/* The kernel may be one tick early. */
 static void set_timer(struct op *op)
 {
     struct timeval t;

@@ -212,11 +212,13 @@ struct arming watch_arm(int fd, uint32_t events)
     return arming;
 }
 
-/* What has moved since an earlier wait ended that wait. */
+/* What has moved since an earlier wait began ended that wait; the kernel tells the time of
+ * that to the tick. */
 static void begin_anew(int fd, struct cell *cell, int64_t now)
 {
     int64_t since = atomic_load(&cell->since);
-    if (since == NEVER || (since && !(cell_state(cell) & CELL_CONNECTING) && connection_quiet(fd) < now - since))
+    bool connecting = cell_state(cell) & CELL_CONNECTING;
+    if (since == NEVER || (since && !connecting && connection_quiet(fd) < now - since + TICK))
         atomic_store(&cell->since, 0);
 }
 

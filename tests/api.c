@@ -94,7 +94,9 @@ START_TEST(a_socket_that_was_closed_unseen_is_refused_and_so_is_the_file_in_its_
     ck_ok(syscall(SYS_close, fd));
     ck_fails(EBADF, tsock_set_timeout(fd, 50));
     ck_getter_fails(EBADF, fd);
-    ck_assert_int_eq(syscall(SYS_dup3, device(), fd, 0), fd);
+    int in_its_place = device();
+    if (in_its_place != fd)
+        ck_assert_int_eq(syscall(SYS_dup3, in_its_place, fd, 0), fd);
     ck_fails(ENOTSOCK, tsock_set_timeout(fd, 50));
     ck_getter_fails(ENOTSOCK, fd);
 }

@@ -150,8 +150,10 @@ static const struct reuse {
 static struct pair pair_numbered(int fd)
 {
     struct pair p = tcp_pair();
-    ck_assert_int_eq(dup2(p.here, fd), fd);
-    close(p.here);
+    if (p.here != fd) {
+        ck_assert_int_eq(dup2(p.here, fd), fd);
+        close(p.here);
+    }
     return (struct pair){fd, p.there};
 }
 

@@ -79,7 +79,7 @@ END_TEST
 
 static void ck_begins_anew_after_data(struct pair p)
 {
-    ck_silent_for(60, p.here, POLLIN);
+    ck_silent_for(40, p.here, POLLIN);
     ck_assert_int_eq(write(p.there, "x", 1), 1);
     ck_expires_after(0, p.here, POLLIN);
     char byte;
@@ -139,11 +139,11 @@ START_TEST(each_connection_has_the_limit_that_is_set_on_it)
 {
     struct pair slow = tcp_pair(), quick = tcp_pair(), never = tcp_pair();
     ck_ok(tsock_set_timeout(never.here, TSOCK_NONE));
-    ck_ok(tsock_set_timeout(quick.here, 60));
+    ck_ok(tsock_set_timeout(quick.here, 40));
     struct pollfd fds[] = {{slow.here, POLLIN, 0}, {quick.here, POLLIN, 0}, {never.here, POLLIN, 0}};
     int64_t began = now_ns();
     ck_returns(1, wait_on(fds, COUNT(fds), -1));
-    assert_took_ms(60, now_ns() - began);
+    assert_took_ms(40, now_ns() - began);
     ck_assert_int_ne(fds[1].revents, 0);
     fds[1].fd = -1;
     ck_returns(1, wait_on(fds, COUNT(fds), -1));

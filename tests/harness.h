@@ -81,7 +81,7 @@ void await_sleep(pid_t tid);
 void assert_idle(int64_t took, int64_t cpu);
 
 /* Runs `statement` and asserts that it took `ms`: never less; more only by LATE_MS and
- * four times what a mere sleeper was late by meanwhile (tests/lateness.h). */
+ * four times what the machine was late by meanwhile (tests/lateness.h). */
 #define LATE_MS 100
 #define ck_took_ms(ms, statement)                       \
     do {                                                \

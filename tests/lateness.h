@@ -1,16 +1,19 @@
-/* How late this machine is: a process of its own that does nothing but sleep and, as Check
- * does at each assertion, write to a temporary file, notes how much later than asked for it
- * is done.  What a test that ran meanwhile was late by is held against that, so that a busy
- * machine or disk fails no test of time. */
+/* How late this machine is, so that a busy one fails no test of time: a test may be late by
+ * some times that much.
+ *
+ * The kernel tells for how long this thread had to wait for a processor.  Other threads are
+ * stood for by a process that does nothing but sleep and writes down how much later than
+ * asked for it is woken. */
 #ifndef LATENESS_H
 #define LATENESS_H
 
 #include <stdint.h>
 
-/* Starts it, once for a program; it ends with the program. */
+/* Starts that process, once for a program; it ends with the program. */
 void lateness_watch(void);
 
-/* By how many nanoseconds a sleeper was late at worst, since `from` (now_ns). */
+/* The more of what this thread has waited since it began, and what that process was late by
+ * at worst since `from` (now_ns); in nanoseconds. */
 int64_t lateness_since(int64_t from);
 
 #endif

@@ -103,7 +103,9 @@ START_TEST(a_call_fails_with_eintr_where_handlers_of_both_sorts_are_installed)
 }
 END_TEST
 
-/* Nobody can tell any more what it was installed with. */
+/* Nobody can tell any more what it was installed with.  TSan runs a handler late, and its
+ * sigaction(2) tells of it until then. */
+#ifndef __SANITIZE_THREAD__
 START_TEST(a_call_goes_on_after_a_handler_that_was_there_for_one_signal_only)
 {
     handle(SIGNAL, count, (int)SA_RESETHAND);
@@ -113,6 +115,11 @@ START_TEST(a_call_goes_on_after_a_handler_that_was_there_for_one_signal_only)
     ck_assert_int_eq(signals, 1);
 }
 END_TEST
+
+#define NOT_UNDER_TSAN a_call_goes_on_after_a_handler_that_was_there_for_one_signal_only,
+#else
+#define NOT_UNDER_TSAN
+#endif
 
 static _Noreturn void time_out_in_child(int fd)
 {
@@ -274,8 +281,7 @@ int main(int argc, char **argv)
          TESTS(a_call_goes_on_after_a_handler_with_sa_restart_and_ends_at_its_limit,
                a_call_fails_with_eintr_after_a_handler_without_sa_restart,
                a_call_fails_with_eintr_where_handlers_of_both_sorts_are_installed,
-               a_call_goes_on_after_a_handler_that_was_there_for_one_signal_only,
-               a_call_goes_on_after_its_process_was_stopped_and_ends_at_its_limit,
+               NOT_UNDER_TSAN a_call_goes_on_after_its_process_was_stopped_and_ends_at_its_limit,
                a_handler_without_sa_restart_of_a_blocked_signal_does_not_matter,
                a_handler_without_sa_restart_of_a_fault_does_not_matter, an_ignored_signal_does_not_matter,
                a_program_that_retries_after_eintr_gets_its_limit_once, another_call_after_eintr_gets_its_whole_limit),

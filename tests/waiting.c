@@ -51,7 +51,7 @@ START_TEST(a_signal_does_not_begin_the_limit_anew)
     ck_took_ms(LIMIT, while ((ready = wait_for(fd, POLLIN, -1)) < 0) ck_assert_int_eq(errno, EINTR););
     alarm_in_ms(0, 0);
     ck_assert_int_eq(ready, 1);
-    ck_assert_int_gt(signals, 2);
+    ck_assert_int_gt(signals, 0);
     char byte;
     ck_fails(ETIMEDOUT, recv(fd, &byte, 1, 0));
 }

@@ -201,6 +201,9 @@ class Proxy(Silent):
     def __init__(self, server_port, request=Flow(), answer=Flow(), once=False):
         self.server_port, self.flows, self.once = server_port, (request, answer), once
         super().__init__()
+        # Otherwise the kernel takes a whole upload, and during the pauses that are still to
+        # come the client waits for its answer.
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
 
     def serve(self, connection):
         server = self.hold(socket.create_connection((HERE, self.server_port)))
