@@ -99,7 +99,8 @@ int64_t connection_quiet(int fd)
     struct tcp_info info;
     if (!ask_tcp(fd, &info))
         return NEVER;
-    return earlier(info.tcpi_last_data_recv * MILLISECOND, sending_quiet(&info));
+    int64_t quiet = earlier(info.tcpi_last_data_recv * MILLISECOND, sending_quiet(&info));
+    return quiet > TICK ? quiet - TICK : 0;
 }
 
 bool connection_mark(int fd, short events, uint32_t *mark)

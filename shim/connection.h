@@ -32,8 +32,8 @@ void connection_shut(int fd, const struct cell *cell, uint32_t state);
  * (ECONNRESET, tcp_disconnect()), and the program is told another. */
 void connection_take_error(int fd);
 
-/* For how long nothing has moved on fd in either direction, in nanoseconds; NEVER if the
- * kernel cannot tell (no TCP). */
+/* For how long, at least, nothing has moved on fd in either direction, in nanoseconds;
+ * NEVER if the kernel cannot tell (no TCP). */
 int64_t connection_quiet(int fd);
 
 /* A number that changes when bytes arrive (POLLIN) or are acknowledged (POLLOUT); false if

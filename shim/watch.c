@@ -212,13 +212,12 @@ struct arming watch_arm(int fd, uint32_t events)
     return arming;
 }
 
-/* What has moved since an earlier wait began ended that wait; the kernel tells the time of
- * that to the tick. */
+/* What has moved since an earlier wait began ended that wait. */
 static void begin_anew(int fd, struct cell *cell, int64_t now)
 {
     int64_t since = atomic_load(&cell->since);
     bool connecting = cell_state(cell) & CELL_CONNECTING;
-    if (since == NEVER || (since && !connecting && connection_quiet(fd) < now - since + TICK))
+    if (since == NEVER || (since && !connecting && connection_quiet(fd) < now - since))
         atomic_store(&cell->since, 0);
 }
 
