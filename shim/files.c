@@ -12,6 +12,7 @@
 
 #include "deadline.h"
 #include "fdtab.h"
+#include "io.h"
 #include "kind.h"
 #include "real.h"
 #include "wheel.h"
@@ -140,11 +141,16 @@ int files_connected(int fd, uint32_t before, const struct sockaddr *to, int resu
 }
 
 /* Before the close, because the number may be another thread's new descriptor after it. */
-INTERPOSE int close(int fd)
+int io_close(int fd)
 {
     if (policy_is_armed())
         fdtab_forget(fd);
     return REAL(close)(fd);
+}
+
+INTERPOSE int close(int fd)
+{
+    return io_close(fd);
 }
 ALIAS_OF(close, int, __close, (int fd))
 

@@ -23,7 +23,7 @@ struct limits {
 enum action { ACTION_SHUTDOWN, ACTION_ERROR };
 
 static struct limits limits = {
-    .phase = {UNSET, UNSET, UNSET, UNSET},
+    .phase = {UNSET, UNSET, UNSET, UNSET, UNSET},
     .standard = NEVER,
     .kinds = 1 << KIND_TCP,
 };
@@ -87,6 +87,7 @@ static const struct key {
     {"TIMEOUTSOCK_ACCEPT", read_duration, &limits.phase[PHASE_ACCEPT], DURATIONS},
     {"TIMEOUTSOCK_READ", read_duration, &limits.phase[PHASE_READ], DURATIONS},
     {"TIMEOUTSOCK_WRITE", read_duration, &limits.phase[PHASE_WRITE], DURATIONS},
+    {"TIMEOUTSOCK_LOOKUP", read_duration, &limits.phase[PHASE_LOOKUP], DURATIONS},
     {"TIMEOUTSOCK_KINDS", read_kinds, &limits.kinds, "tcp or tcp,udp,unix,vsock,pipe or all"},
     {"TIMEOUTSOCK_EVENTS", read_events, &limits.events, "connected, all or off"},
     {"TIMEOUTSOCK_ACTION", read_action, &limits.action, "shutdown or error"},
@@ -157,16 +158,24 @@ void policy_step_aside(void)
     atomic_store(&policy_armed, false);
 }
 
-struct limit policy_limit(enum kind kind, enum phase phase)
+static struct limit limit_of(enum phase phase)
 {
-    if (!policy_covers(kind))
-        return (struct limit){NEVER, true};
     if (limits.phase[phase] != UNSET)
         return (struct limit){limits.phase[phase], true};
     int ms = atomic_load_explicit(&program_default, memory_order_relaxed);
     if (ms == TSOCK_DEFAULT)
         return (struct limit){limits.standard, true};
     return (struct limit){ms == TSOCK_NONE ? NEVER : ms * MILLISECOND, false};
+}
+
+struct limit policy_limit(enum kind kind, enum phase phase)
+{
+    return policy_covers(kind) ? limit_of(phase) : (struct limit){NEVER, true};
+}
+
+int64_t policy_lookup_span(void)
+{
+    return limit_of(limits.phase[PHASE_LOOKUP] == UNSET ? PHASE_CONNECT : PHASE_LOOKUP).span;
 }
 
 bool policy_covers(enum kind kind)

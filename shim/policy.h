@@ -14,7 +14,7 @@ static inline bool kind_has_limits(enum kind kind)
     return kind >= KIND_TCP;
 }
 
-enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_COUNT };
+enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_LOOKUP, PHASE_COUNT };
 
 enum events { EVENTS_CONNECTED, EVENTS_ALL, EVENTS_OFF };
 
@@ -39,6 +39,9 @@ void policy_init(void);
 
 /* The limit that is configured for a kind of fd in a phase. */
 struct limit policy_limit(enum kind kind, enum phase phase);
+
+/* That of looking up a name, whatever the kinds; in nanoseconds. */
+int64_t policy_lookup_span(void);
 
 /* Whether fds of this kind are limited by what is configured. */
 bool policy_covers(enum kind kind);

@@ -7,6 +7,7 @@
 
 #include "deadline.h"
 #include "files.h"
+#include "io.h"
 #include "op.h"
 #include "real.h"
 #include "vector.h"
@@ -50,7 +51,7 @@ static ssize_t try_read(struct op *op, void *buf, size_t len)
     return n < 0 && op_was_stale(op) ? REAL(read)(op->fd, buf, len) : n;
 }
 
-static ssize_t any_read(int fd, void *buf, size_t len)
+ssize_t io_read(int fd, void *buf, size_t len)
 {
     struct op op;
     if (!len || !begin_receive(&op, fd, 0, NULL))
@@ -63,13 +64,13 @@ static ssize_t any_read(int fd, void *buf, size_t len)
 
 INTERPOSE ssize_t read(int fd, void *buf, size_t len)
 {
-    return any_read(fd, buf, len);
+    return io_read(fd, buf, len);
 }
 ALIAS_OF(read, ssize_t, __read, (int fd, void *buf, size_t len))
 
 INTERPOSE ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
-    return len > room ? REAL(__read_chk)(fd, buf, len, room) : any_read(fd, buf, len);
+    return len > room ? REAL(__read_chk)(fd, buf, len, room) : io_read(fd, buf, len);
 }
 
 static ssize_t try_readv(struct op *op, const struct iovec *iov, int count)

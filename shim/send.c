@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "connect.h"
+#include "io.h"
 #include "op.h"
 #include "real.h"
 #include "vector.h"
@@ -78,7 +79,7 @@ static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
     return finish(op, n, &msg, write_flags(op));
 }
 
-INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
+ssize_t io_write(int fd, const void *buf, size_t len)
 {
     struct op op;
     if (!len || !op_begin(&op, PHASE_WRITE, fd, 0))
@@ -90,6 +91,11 @@ INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
     if (n < 0 && op_was_stale(&op))
         return op_end(&op, REAL(write)(fd, buf, len));
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, write_flags(&op));
+}
+
+INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
+{
+    return io_write(fd, buf, len);
 }
 ALIAS_OF(write, ssize_t, __write, (int fd, const void *buf, size_t len))
 
