@@ -103,6 +103,12 @@ int64_t connection_quiet(int fd)
     return quiet > TICK ? quiet - TICK : 0;
 }
 
+void connection_moved(struct cell *cell)
+{
+    bool also_in_epoll = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    atomic_store_explicit(&cell->since, also_in_epoll ? clock_now() : 0, memory_order_relaxed);
+}
+
 bool connection_mark(int fd, short events, uint32_t *mark)
 {
     struct tcp_info info;

@@ -36,6 +36,10 @@ void connection_take_error(int fd);
  * NEVER if the kernel cannot tell (no TCP). */
 int64_t connection_quiet(int fd);
 
+/* Something has moved on a descriptor that is waited for: the wait begins anew, for epoll,
+ * which need not be called again, now, and for the others when they are called. */
+void connection_moved(struct cell *cell);
+
 /* A number that changes when bytes arrive (POLLIN) or are acknowledged (POLLOUT); false if
  * the kernel cannot tell. */
 bool connection_mark(int fd, short events, uint32_t *mark);

@@ -48,7 +48,7 @@ static void note_success(struct op *op)
     errno = op->saved_errno;
     interruption_forget(op->fd);
     if (state_kind(op->state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed))
-        atomic_store_explicit(&op->cell->since, 0, memory_order_relaxed);
+        connection_moved(op->cell);
 }
 
 ssize_t op_end(struct op *op, ssize_t n)

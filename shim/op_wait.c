@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/socket.h>
+#include <linux/vm_sockets.h>
 
 #include "deadline.h"
 #include "interruption.h"
@@ -16,8 +18,21 @@
 void _pthread_cleanup_push(struct _pthread_cleanup_buffer *, void (*)(void *), void *);
 void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *, int execute);
 
+/* A connect of vsock looks at a timer of its own, which is never 0: 2 s by default. */
+static bool is_vsock_connect(const struct op *op)
+{
+    return op->phase == PHASE_CONNECT && state_kind(op->state) == KIND_VSOCK;
+}
+
+static int timer_level(const struct op *op)
+{
+    return is_vsock_connect(op) ? AF_VSOCK : SOL_SOCKET;
+}
+
 static int timer_option(const struct op *op)
 {
+    if (is_vsock_connect(op))
+        return SO_VM_SOCKETS_CONNECT_TIMEOUT;
     return op->phase == PHASE_READ || op->phase == PHASE_ACCEPT ? SO_RCVTIMEO : SO_SNDTIMEO;
 }
 
@@ -26,8 +41,8 @@ static struct timeval own_timer(const struct op *op)
 {
     struct timeval t = {0};
     socklen_t length = sizeof t;
-    if (fdtab_has_timer(op->state))
-        REAL(getsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, &length);
+    if (is_vsock_connect(op) || fdtab_has_timer(op->state))
+        REAL(getsockopt)(op->fd, timer_level(op), timer_option(op), &t, &length);
     return t;
 }
 
@@ -66,7 +81,7 @@ static void restore_timer(void *argument)
 {
     struct op *op = argument;
     if (cell_same(op->cell, op->state))
-        REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &op->timer, sizeof op->timer);
+        REAL(setsockopt)(op->fd, timer_level(op), timer_option(op), &op->timer, sizeof op->timer);
 }
 
 void op_restore_timer(struct op *op)
@@ -84,7 +99,7 @@ static void set_timer(struct op *op)
     struct timeval t;
     span_to_timeval(left_until(op->deadline, clock_now()) + TICK, &t);
     if (cell_same(op->cell, op->state))
-        REAL(setsockopt)(op->fd, SOL_SOCKET, timer_option(op), &t, sizeof t);
+        REAL(setsockopt)(op->fd, timer_level(op), timer_option(op), &t, sizeof t);
 }
 
 /* A pipe has no timer: its call is made without.  That is so only where poll cannot be

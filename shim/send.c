@@ -3,6 +3,7 @@
  * On a stream a blocking send returns only when all is queued.  The first try is the call's
  * own; if it could queue only a part, the rest goes on from there by sendmsg. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sys/uio.h>
@@ -26,9 +27,12 @@ static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
         errno = EAGAIN;
         return -1;
     }
-    if (vector_total(iov, (size_t)count) <= PIPE_BUF)
+    if (vector_total(iov, (size_t)count) <= PIPE_BUF || REAL(fcntl)(op->fd, F_GETFL) & O_NONBLOCK)
         return REAL(writev)(op->fd, iov, count);
-    return REAL(write)(op->fd, iov[0].iov_base, iov[0].iov_len < PIPE_BUF ? iov[0].iov_len : PIPE_BUF);
+    struct vector rest;         /* no empty piece is the first: to write nothing for ever would spin */
+    vector_rest(&rest, iov, (size_t)count, 0);
+    const struct iovec *first = rest.pieces;
+    return REAL(write)(op->fd, first->iov_base, first->iov_len < PIPE_BUF ? first->iov_len : PIPE_BUF);
 }
 
 static ssize_t try_msg(struct op *op, const struct msghdr *msg, int flags)

@@ -41,8 +41,7 @@ void watch_ready(int fd)
     struct cell *cell = fdtab_cell(fd);
     if (!cell || !atomic_load_explicit(&cell->since, memory_order_relaxed))
         return;
-    bool also_in_epoll = atomic_load_explicit(&cell->watched, memory_order_relaxed);
-    atomic_store_explicit(&cell->since, also_in_epoll ? clock_now() : 0, memory_order_relaxed);
+    connection_moved(cell);
     if (cell_state(cell) & CELL_CONNECTING)
         cell_clear(cell, CELL_CONNECTING);
 }

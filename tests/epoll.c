@@ -201,6 +201,19 @@ START_TEST(a_wait_of_the_added_kinds_begins_anew_after_data)
 }
 END_TEST
 
+/* A limit so long that a wait which begins anew only when the next look is due is late. */
+START_TEST(a_wait_of_the_added_kinds_begins_anew_after_sending)
+{
+    struct pair pairs[] = {udp_pair(), unix_pair(SOCK_STREAM), unix_pair(SOCK_SEQPACKET)};
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        int epoll = instance_of(pairs[i].here, EPOLLIN);
+        ck_silent_for(10, epoll);
+        ck_returns(1, send(pairs[i].here, "x", 1, MSG_DONTWAIT));
+        ck_took_ms(4 * LIMIT - 5, ck_assert_int_eq(ready_in(epoll, 2000), pairs[i].here));
+    }
+}
+END_TEST
+
 START_TEST(pipes_are_left_alone)
 {
     int fds[2];
@@ -255,6 +268,8 @@ int main(int argc, char **argv)
                an_unconnected_socket_never_expires, connections_of_the_added_kinds_expire,
                a_wait_of_the_added_kinds_begins_anew_after_data, pipes_are_left_alone),
          epoll_names},
+        {"epoll, KINDS=all", SETTINGS("TIMEOUTSOCK_DEFAULT=600ms", "TIMEOUTSOCK_KINDS=all"),
+         TESTS(a_wait_of_the_added_kinds_begins_anew_after_sending), epoll_names},
         {"epoll, EVENTS=off", SETTINGS("TIMEOUTSOCK_DEFAULT=150ms", "TIMEOUTSOCK_EVENTS=off"),
          TESTS(nothing_expires, a_limit_of_its_own_expires_a_connection_all_the_same), epoll_names},
         {0}};
