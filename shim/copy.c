@@ -72,11 +72,21 @@ static ssize_t copy_into_socket(struct op *op, const struct copy *c)
     }
 }
 
+static bool is_socket_empty(const struct op *op)
+{
+    return op->error || op_time_is_up(op) || connection_busy(op->fd, POLLIN);
+}
+
+/* EAGAIN is the pipe's if the socket has data, unless they came after it: then a second try
+ * takes them. */
 static ssize_t splice_from_socket(struct op *op, const struct copy *c)
 {
     ssize_t n;
-    do n = copy_if_ready(op, c, c->len, POLLIN);
-    while (n < 0 && (op->error || op_time_is_up(op) || connection_busy(op->fd, POLLIN)) && op_wait(op, POLLIN));
+    do {
+        n = copy_if_ready(op, c, c->len, POLLIN);
+        if (n < 0 && errno == EAGAIN && !is_socket_empty(op))
+            n = copy_if_ready(op, c, c->len, POLLIN);
+    } while (n < 0 && is_socket_empty(op) && op_wait(op, POLLIN));
     return op_end(op, n);
 }
 
