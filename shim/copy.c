@@ -77,17 +77,19 @@ static bool is_socket_empty(const struct op *op)
     return op->error || op_time_is_up(op) || connection_busy(op->fd, POLLIN);
 }
 
-/* EAGAIN is the pipe's if the socket has data, unless they came after it: then a second try
- * takes them. */
+/* EAGAIN is the pipe's if the socket has data, unless they came after the try: then another
+ * one takes them. */
 static ssize_t splice_from_socket(struct op *op, const struct copy *c)
 {
-    ssize_t n;
-    do {
-        n = copy_if_ready(op, c, c->len, POLLIN);
-        if (n < 0 && errno == EAGAIN && !is_socket_empty(op))
-            n = copy_if_ready(op, c, c->len, POLLIN);
-    } while (n < 0 && is_socket_empty(op) && op_wait(op, POLLIN));
-    return op_end(op, n);
+    for (bool had_data = false;;) {
+        ssize_t n = copy_if_ready(op, c, c->len, POLLIN);
+        if (n >= 0)
+            return op_end(op, n);
+        bool empty = is_socket_empty(op);
+        if (empty ? !op_wait(op, POLLIN) : had_data || errno != EAGAIN)
+            return op_end(op, -1);
+        had_data = !empty;
+    }
 }
 
 /* To a pipe with room sendfile moves what fits and does not wait. */
