@@ -1,5 +1,5 @@
-/* The public functions; what they promise stands in timeoutsock.h. */
-#include "timeoutsock.h"
+/* The public functions but for scopes; what they promise stands in timeoutsock.h. */
+#include "api.h"
 
 #include <fcntl.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include "fdtab.h"
 #include "policy.h"
 #include "real.h"
+#include "timeoutsock.h"
 #include "wheel.h"
 
 static bool is_limit(int ms)
@@ -38,6 +39,15 @@ static struct cell *limitable(int fd)
     return NULL;
 }
 
+void api_serve_program(void)
+{
+    if (policy_is_aware())
+        return;
+    if (!policy_is_armed())
+        fdtab_own();
+    policy_note_program();
+}
+
 /* Also for TSOCK_NONE, which must not outlive its descriptor either. */
 static void arm(int ms)
 {
@@ -45,10 +55,7 @@ static void arm(int ms)
         return;
     if (ms >= 0)
         policy_note_limit(ms * MILLISECOND);
-    if (policy_is_armed())
-        return;
-    fdtab_own();
-    policy_arm();
+    api_serve_program();
 }
 
 INTERPOSE int tsock_set_timeout(int fd, int ms)

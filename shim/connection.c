@@ -91,7 +91,8 @@ static int64_t sending_quiet(const struct tcp_info *info)
 {
     if (info->tcpi_retransmits)
         return info->tcpi_last_ack_recv * MILLISECOND;
-    return info->tcpi_backoff ? window_closed(info) : info->tcpi_last_data_sent * MILLISECOND;
+    int64_t closed = info->tcpi_backoff ? window_closed(info) : 0, sent = info->tcpi_last_data_sent * MILLISECOND;
+    return closed > sent ? closed : sent;
 }
 
 int64_t connection_quiet(int fd)

@@ -9,6 +9,7 @@
 #include "fdtab.h"
 #include "policy.h"
 #include "real.h"
+#include "scope.h"
 #include "watch.h"
 #include "wheel.h"
 
@@ -66,7 +67,7 @@ static int call_pwait2(const struct epoll_wait *w, int64_t span)
 static inline __attribute__((always_inline)) int run(const struct epoll_wait *w, epoll_call *call, int64_t span)
 {
     int saved_errno = errno;
-    int64_t now = clock_now(), end = deadline_after(now, span);
+    int64_t now = clock_now(), scope = scope_deadline(), end = earlier(deadline_after(now, span), scope);
     for (;;) {
         int64_t wake = wheel_turn(now);
         errno = saved_errno;
@@ -74,8 +75,11 @@ static inline __attribute__((always_inline)) int run(const struct epoll_wait *w,
         if (ready)
             return ready;
         now = clock_now();
-        if (end <= now && wake > now)
+        if (end <= now && wake > now) {
+            if (scope <= now)
+                scope_note_expiry();
             return 0;
+        }
     }
 }
 

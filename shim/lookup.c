@@ -13,12 +13,13 @@
 #include "deadline.h"
 #include "fdtab.h"
 #include "real.h"
+#include "scope.h"
 
 int64_t lookup_deadline(void)
 {
     if (!policy_is_armed() || !fdtab_is_ours())
         return NEVER;
-    return deadline_after(clock_now(), policy_lookup_span());
+    return earlier(deadline_after(clock_now(), policy_lookup_span()), scope_deadline());
 }
 
 bool lookup_is_address(const char *name)
@@ -67,12 +68,15 @@ bool lookup_run(struct job *job, const void *name, size_t len, int64_t deadline)
         job->discard(job);
         return false;
     }
-    bool done = worker_run(job, deadline);
-    if (!done) {
-        atomic_store(&unanswered_at, clock_now());
-        atomic_store(&unanswered, hash);
+    if (worker_run(job, deadline))
+        return true;
+    if (deadline == scope_deadline()) {
+        scope_note_expiry();
+        return false;
     }
-    return done;
+    atomic_store(&unanswered_at, clock_now());
+    atomic_store(&unanswered, hash);
+    return false;
 }
 
 struct addrinfo_job {

@@ -4,6 +4,7 @@
 
 #include "deadline.h"
 #include "interruption.h"
+#include "scope.h"
 
 static bool needs_op(struct op *op, uint32_t state, int flags)
 {
@@ -12,7 +13,18 @@ static bool needs_op(struct op *op, uint32_t state, int flags)
     /* Success must be noticed where the kernel cannot be asked afterwards what moved. */
     if (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT)
         return state_kind(state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed);
-    return op->limit.span != NEVER;
+    return op->limit.span != NEVER || op->scope_deadline != NEVER;
+}
+
+/* Inside a scope whose deadline has passed a call that might wait is not tried. */
+static int error_of_scope(const struct op *op, uint32_t state, int flags)
+{
+    if (op->scope_deadline == NEVER || fdtab_is_nonblock(state) || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
+        return 0;
+    if (clock_now() < op->scope_deadline)
+        return 0;
+    scope_note_expiry();
+    return ETIMEDOUT;
 }
 
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
@@ -27,7 +39,10 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
         return false;
     op->cell = cell;
     op->limit = connection_limit(cell, state, phase);
+    op->scope_deadline = scope_deadline();
     op->error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(cell) : 0;
+    if (!op->error)
+        op->error = error_of_scope(op, state, flags);
     if (!op->error && !needs_op(op, state, flags)) {
         interruption_forget(fd);
         return false;
@@ -39,7 +54,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
     op->never_waits = flags & MSG_DONTWAIT;
-    op->moved = op->ready = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
+    op->moved = op->ready = op->timer_is_own = op->timer_first = op->scope_first = op->expired = op->timed = false;
     return true;
 }
 
@@ -69,7 +84,7 @@ static bool is_told_once(int error)
 ssize_t op_end_partly(struct op *op, ssize_t n)
 {
     int error = errno;
-    if (op->expired ? limit_ends_connection(op->limit) : is_told_once(error))
+    if (op->expired ? !op->scope_first && limit_ends_connection(op->limit) : is_told_once(error))
         cell_post_error(op->cell, op->state, error, 0);
     return op_end(op, n);
 }

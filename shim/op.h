@@ -39,6 +39,7 @@ struct op {
     struct limit limit;
     int64_t span;               /* how long it may wait */
     int64_t deadline;           /* 0 until the call first has to wait */
+    int64_t scope_deadline;     /* NEVER: the thread is in no scope */
     int saved_errno;
     int error;                  /* what the call answers without being tried; 0: try */
     bool never_waits;           /* the caller has said MSG_DONTWAIT */
@@ -47,6 +48,7 @@ struct op {
     bool ready;                 /* poll said so, but the try found nothing */
     bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
     bool timer_first;           /* ... and it runs out before our limit */
+    bool scope_first;           /* the scope's deadline comes before the limit's */
     bool expired;
     bool timed;                 /* the kernel's timer is set */
     struct timeval timer;       /* ... and this was there before */

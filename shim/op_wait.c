@@ -12,6 +12,7 @@
 #include "op.h"
 #include "real.h"
 #include "restart.h"
+#include "scope.h"
 
 /* glibc's own names of what pthread_cleanup_push and pop, which must stand in one block,
  * are made of; the buffer is found through the stack frame that it lies in. */
@@ -51,7 +52,10 @@ static struct timeval own_timer(const struct op *op)
 static int64_t span_of_op(struct op *op, int64_t now)
 {
     int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
+    int64_t scope_span = left_until(op->scope_deadline, now);
     interruption_forget(op->fd);
+    op->scope_first = scope_span < span;
+    span = earlier(span, scope_span);
     struct timeval own = own_timer(op);
     op->timer_is_own = own.tv_sec || own.tv_usec;
     if (op->timer_is_own) {
@@ -138,7 +142,7 @@ bool op_guard(struct op *op)
 
 void op_restart_clock(struct op *op)
 {
-    op->deadline = deadline_after(clock_now(), op->span);
+    op->deadline = earlier(deadline_after(clock_now(), op->span), op->scope_deadline);
 }
 
 static bool expire(struct op *op)
@@ -146,7 +150,9 @@ static bool expire(struct op *op)
     if (op->timer_first)
         return false;       /* errno is what the kernel says when its timer ends the call */
     op->expired = true;
-    if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
+    if (op->scope_first)
+        scope_note_expiry();
+    else if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
         connection_shut(op->fd, op->cell, op->state);
     errno = ETIMEDOUT;
     return false;
@@ -159,7 +165,7 @@ static bool resume(struct op *op)
     if (!op->moved && !op->timer_is_own && signal_restarts())
         return true;
     int64_t now = clock_now();
-    if (!op->timer_first)
+    if (!op->timer_first && !op->scope_first)
         interruption_note(op->fd, op->phase, op->state, now, left_until(op->deadline, now));
     errno = EINTR;
     return false;

@@ -60,8 +60,12 @@ bool policy_shuts_down(void);
 void policy_set_default_ms(int ms);
 int policy_default_ms(void);
 
-/* The program itself has set a limit: from now on the table of fds is kept. */
+/* Something is limited: from now on the table of fds is kept. */
 void policy_arm(void);
+
+/* The program itself asks for limits; and whether it has ever done so. */
+void policy_note_program(void);
+bool policy_is_aware(void);
 
 /* The program has put itself into a sandbox: from now on everything is passed on, for
  * good, because a system call that it never made before may kill it. */

@@ -100,14 +100,19 @@ static FILE *open_stream(int fd, bool is_standard, const char *mode)
     return f;
 }
 
+static bool has_limit(const struct cell *cell, uint32_t state)
+{
+    return connection_limit(cell, state, PHASE_READ).span != NEVER || connection_limit(cell, state, PHASE_WRITE).span != NEVER;
+}
+
+/* A program that knows of limits may set one, or be in a scope, at any time. */
 static bool is_limited(int fd)
 {
     struct cell *cell = policy_is_armed() && fdtab_is_ours() ? fdtab_cell(fd) : NULL;
     if (!cell)
         return false;
     uint32_t state = fdtab_learn(fd, cell);
-    return kind_has_limits(state_kind(state)) &&
-           (connection_limit(cell, state, PHASE_READ).span != NEVER || connection_limit(cell, state, PHASE_WRITE).span != NEVER);
+    return kind_has_limits(state_kind(state)) && (policy_is_aware() || has_limit(cell, state));
 }
 
 /* What fdopen(3) reads in a mode: its first letter, and whether a '+' is among the next four. */

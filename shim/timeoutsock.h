@@ -60,6 +60,71 @@ int tsock_set_default_timeout(int ms);
  * there is none, or TSOCK_ERROR with errno ENOSYS. */
 int tsock_get_default_timeout(void);
 
+/* A scope is a deadline for all that the calling thread does on sockets and pipes from its
+ * begin to its end together: reading, writing, connecting, accepting, looking up names,
+ * streams, and waits in poll, select and epoll.
+ *
+ * At the deadline a call fails with ETIMEDOUT (a look-up with EAI_AGAIN or TRY_AGAIN) or
+ * returns the bytes that it has moved, and poll, select and epoll_wait return 0.  Until the
+ * scope ends, each further blocking call fails at once.  Nothing happens to a connection.
+ *
+ * Scopes nest: the earliest deadline ends a call, and tsock_scope_expired tells whose it was.
+ * A scope that is a local variable ends by itself when longjmp leaves its function or the
+ * thread ends.  The child of fork is in the same scopes as the thread that has called it. */
+typedef struct tsock_scope {
+    void *private_[10];
+} tsock_scope_t;
+
+/* Begins a scope that ends its calls in ms milliseconds, 0 to INT_MAX; with TSOCK_NONE it has
+ * no deadline yet.
+ *
+ * Returns 0, or -1 with errno
+ *   EINVAL    ms is less than TSOCK_NONE, or the thread is in this scope already
+ *   ENOSYS    the library is not loaded */
+int tsock_scope_begin(tsock_scope_t *scope, int ms);
+
+/* Ends it.  Returns 0, or -1 with errno
+ *   EINVAL    the thread is not in this scope, or in one inside it, from which this one has
+ *             been taken away now
+ *   ENOSYS    the library is not loaded */
+int tsock_scope_end(tsock_scope_t *scope);
+
+/* Moves the deadline to ms milliseconds from now; TSOCK_NONE takes it away.  Returns 0, or -1
+ * with errno EINVAL (ms is less than TSOCK_NONE, or the thread is not in the scope) or ENOSYS. */
+int tsock_scope_set(tsock_scope_t *scope, int ms);
+
+/* With on != 0, the deadlines of the scopes around this one do not hold inside it: for a
+ * clean-up that must run although they have passed.  Returns 0, or -1 with errno EINVAL (the
+ * thread is not in the scope) or ENOSYS. */
+int tsock_scope_shield(tsock_scope_t *scope, int on);
+
+/* Whether a call has ended because of this scope's own deadline, since it began: 1 or 0, also
+ * once it has ended.  -1 with errno ENOSYS without the library. */
+int tsock_scope_expired(const tsock_scope_t *scope);
+
+/* Whether the thread is in the scope and its deadline is still to come: 1, 0, or -1 with errno
+ * ENOSYS. */
+int tsock_scope_pending(const tsock_scope_t *scope);
+
+/* How much is left until its own deadline, rounded up to milliseconds; 0 once it has passed,
+ * TSOCK_NONE if it has none, TSOCK_ERROR with errno EINVAL (the thread is not in the scope)
+ * or ENOSYS. */
+int tsock_scope_remaining(const tsock_scope_t *scope);
+
+typedef struct tsock_options {
+    void (*cleanup)(void *arg); /* called with fn's arg if the scope has expired; or NULL */
+    const int *value;           /* what is returned in that case; or NULL */
+    int silent;                 /* if not 0 and there is no value, fn's own value is returned */
+    int expired;                /* set to 1 if the scope has expired, to 0 if not */
+} tsock_options_t;
+
+/* Calls fn(arg) in a scope of ms milliseconds.  options may be NULL.
+ *
+ * Returns what fn returns, and leaves errno as fn does.  If the scope has expired, returns
+ * what the options say, or -1 with errno ETIMEDOUT.  Without calling fn: -1 with errno EINVAL
+ * (ms is less than TSOCK_NONE) or ENOSYS. */
+int tsock_with_timeout(int ms, int (*fn)(void *arg), void *arg, tsock_options_t *options);
+
 #ifdef TIMEOUTSOCK_LINKED
 
 static __inline__ int tsock_present(void)
@@ -75,6 +140,14 @@ static __inline__ int tsock_present(void)
 #pragma weak tsock_get_timeout
 #pragma weak tsock_set_default_timeout
 #pragma weak tsock_get_default_timeout
+#pragma weak tsock_scope_begin
+#pragma weak tsock_scope_end
+#pragma weak tsock_scope_set
+#pragma weak tsock_scope_shield
+#pragma weak tsock_scope_expired
+#pragma weak tsock_scope_pending
+#pragma weak tsock_scope_remaining
+#pragma weak tsock_with_timeout
 
 static __inline__ int tsock_absent_(int result)
 {
@@ -92,12 +165,28 @@ TSOCK_WEAK_(tsock_set_timeout, (int fd, int ms), (fd, ms), -1)
 TSOCK_WEAK_(tsock_get_timeout, (int fd), (fd), TSOCK_ERROR)
 TSOCK_WEAK_(tsock_set_default_timeout, (int ms), (ms), -1)
 TSOCK_WEAK_(tsock_get_default_timeout, (void), (), TSOCK_ERROR)
+TSOCK_WEAK_(tsock_scope_begin, (tsock_scope_t *scope, int ms), (scope, ms), -1)
+TSOCK_WEAK_(tsock_scope_end, (tsock_scope_t *scope), (scope), -1)
+TSOCK_WEAK_(tsock_scope_set, (tsock_scope_t *scope, int ms), (scope, ms), -1)
+TSOCK_WEAK_(tsock_scope_shield, (tsock_scope_t *scope, int on), (scope, on), -1)
+TSOCK_WEAK_(tsock_scope_expired, (const tsock_scope_t *scope), (scope), -1)
+TSOCK_WEAK_(tsock_scope_pending, (const tsock_scope_t *scope), (scope), -1)
+TSOCK_WEAK_(tsock_scope_remaining, (const tsock_scope_t *scope), (scope), TSOCK_ERROR)
+TSOCK_WEAK_(tsock_with_timeout, (int ms, int (*fn)(void *), void *arg, tsock_options_t *options), (ms, fn, arg, options), -1)
 #undef TSOCK_WEAK_
 
 #define tsock_set_timeout(fd, ms) tsock_set_timeout_(fd, ms)
 #define tsock_get_timeout(fd) tsock_get_timeout_(fd)
 #define tsock_set_default_timeout(ms) tsock_set_default_timeout_(ms)
 #define tsock_get_default_timeout() tsock_get_default_timeout_()
+#define tsock_scope_begin(scope, ms) tsock_scope_begin_(scope, ms)
+#define tsock_scope_end(scope) tsock_scope_end_(scope)
+#define tsock_scope_set(scope, ms) tsock_scope_set_(scope, ms)
+#define tsock_scope_shield(scope, on) tsock_scope_shield_(scope, on)
+#define tsock_scope_expired(scope) tsock_scope_expired_(scope)
+#define tsock_scope_pending(scope) tsock_scope_pending_(scope)
+#define tsock_scope_remaining(scope) tsock_scope_remaining_(scope)
+#define tsock_with_timeout(ms, fn, arg, options) tsock_with_timeout_(ms, fn, arg, options)
 
 /* Returns 1 if the library is loaded, 0 if not. */
 static __inline__ int tsock_present(void)
@@ -107,7 +196,55 @@ static __inline__ int tsock_present(void)
 
 #endif
 
+#ifdef __GNUC__
+
+struct tsock_block_ {
+    tsock_scope_t scope;
+    int state;      /* 0: not begun, 1: begun, -1: the block runs without */
+};
+
+static __inline__ int tsock_block_begin_(struct tsock_block_ *block, int ms)
+{
+    if (block->state)
+        return 0;
+    block->state = tsock_scope_begin(&block->scope, ms) ? -1 : 1;
+    return 1;
+}
+
+static __inline__ void tsock_block_end_(struct tsock_block_ *block)
+{
+    if (block->state == 1)
+        tsock_scope_end(&block->scope);
+}
+
+/* TSOCK_SCOPE(ms) { ... } runs the block in a scope, in which it stands for itself as
+ * TSOCK_THIS_SCOPE; it ends in whatever way the block is left.  Where a scope cannot begin,
+ * the block runs without.  For compilers with the cleanup attribute: GCC, Clang. */
+#define TSOCK_SCOPE(ms)                                                                      \
+    for (struct tsock_block_ tsock_block_ __attribute__((__cleanup__(tsock_block_end_))) =  \
+             {{{0}}, 0}; tsock_block_begin_(&tsock_block_, ms);)
+#define TSOCK_THIS_SCOPE (&tsock_block_.scope)
+
+#endif
+
 #ifdef __cplusplus
+}
+
+namespace tsock {
+
+/* A scope from its construction to the end of its block. */
+class scope {
+    tsock_scope_t scope_;
+    scope(const scope &);
+    void operator=(const scope &);
+
+public:
+    explicit scope(int ms) : scope_() { tsock_scope_begin(&scope_, ms); }
+    ~scope() { tsock_scope_end(&scope_); }
+    tsock_scope_t *operator&() { return &scope_; }
+    bool expired() const { return tsock_scope_expired(&scope_) == 1; }
+};
+
 }
 #endif
 

@@ -10,6 +10,7 @@
 
 #include "deadline.h"
 #include "fdtab.h"
+#include "scope.h"
 #include "watch.h"
 #include "wheel.h"
 
@@ -75,7 +76,7 @@ WAIT_INLINE void wait_expire(struct wait_form form, const void *set, int64_t now
 WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
 {
     int saved_errno = errno;
-    int64_t now = clock_now(), end = deadline_after(now, span);
+    int64_t now = clock_now(), scope = scope_deadline(), end = earlier(deadline_after(now, span), scope);
     for (bool last = false;; last = end <= now) {
         int64_t wake = wait_begin(form, set, now), until = earlier(wake, end);
         int ready = form.call(set, left_until(until, now));
@@ -88,6 +89,8 @@ WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
         now = clock_now();
         if (ready || (end <= now && (last || wake > now))) {
             errno = saved_errno;
+            if (!ready && scope <= now)
+                scope_note_expiry();
             return ready;
         }
         if (wake <= now)
