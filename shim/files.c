@@ -198,8 +198,9 @@ INTERPOSE int fcntl64(int fd, int what, ...)
     va_end(rest);
     return note_fcntl(fd, what, argument, REAL(fcntl64)(fd, what, argument));
 }
+ALIAS_TIME64_OF(fcntl64, int, __fcntl_time64, (int fd, int what, ...))
 
-INTERPOSE int ioctl(int fd, unsigned long what, ...)
+INTERPOSE int ioctl(int fd, ioctl_request what, ...)
 {
     va_list rest;
     va_start(rest, what);
@@ -210,6 +211,7 @@ INTERPOSE int ioctl(int fd, unsigned long what, ...)
         fdtab_set_nonblock(fd, *(int *)argument);
     return r;
 }
+ALIAS_TIME64_OF(ioctl, int, __ioctl_time64, (int fd, ioctl_request what, ...))
 
 INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
@@ -223,6 +225,7 @@ INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen
     }
     return r;
 }
+ALIAS_TIME64_OF(setsockopt, int, __setsockopt64, (int fd, int level, int name, const void *value, socklen_t len))
 
 /* A connect that we have ended leaves the kernel without an error, or with another one. */
 INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
@@ -236,3 +239,4 @@ INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *le
     }
     return r;
 }
+ALIAS_TIME64_OF(getsockopt, int, __getsockopt64, (int fd, int level, int name, void *value, socklen_t *len))

@@ -171,6 +171,7 @@ INTERPOSE ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
         return REAL(sendmsg)(fd, msg, flags);
     return finish(&op, TRY(&op, try_msg(&op, msg, flags)), msg, flags);
 }
+ALIAS_TIME64_OF(sendmsg, ssize_t, __sendmsg64, (int fd, const struct msghdr *msg, int flags))
 
 /* The last message that a try has sent may be a part of one.  False: it stays one. */
 static bool complete(struct op *op, struct mmsghdr *last, int flags)
@@ -205,7 +206,7 @@ static int send_first(int fd, struct mmsghdr *msgs, int flags)
     return n < 0 ? -1 : 1;
 }
 
-INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, mmsg_flags flags)
 {
     struct op op;
     if (count && flags & MSG_FASTOPEN)
@@ -214,3 +215,4 @@ INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
         return REAL(sendmmsg)(fd, msgs, count, flags);
     return bounded_sendmmsg(&op, msgs, count, flags);
 }
+ALIAS_TIME64_OF(sendmmsg, int, __sendmmsg64, (int fd, struct mmsghdr *msgs, unsigned count, mmsg_flags flags))

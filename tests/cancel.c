@@ -53,7 +53,7 @@ static void *cancel(struct caller *c)
     return end;
 }
 
-static void ck_timers(int fd, long seconds)
+static void ck_timers(int fd, time_t seconds)
 {
     for (int i = 0; i < 2; i++) {
         struct timeval t;
