@@ -14,20 +14,23 @@
 #define PORTION ((size_t)16 * 4096)
 
 struct copy {
+    enum { SPLICE, SENDFILE, SENDFILE64 } call;
     int in;
     off64_t *in_at;
     int out;
     off64_t *out_at;
     size_t len;
-    unsigned flags;
-    bool splice;                /* or sendfile */
+    unsigned flags;             /* splice's */
+    off_t *at;                  /* sendfile's, which may be shorter */
 };
 
 static ssize_t copy_plainly(const struct copy *c, size_t len, unsigned flags)
 {
-    if (c->splice)
-        return REAL(splice)(c->in, c->in_at, c->out, c->out_at, len, c->flags | flags);
-    return REAL(sendfile64)(c->out, c->in, c->in_at, len);
+    switch (c->call) {
+    case SENDFILE: return REAL(sendfile)(c->out, c->in, c->at, len);
+    case SENDFILE64: return REAL(sendfile64)(c->out, c->in, c->in_at, len);
+    default: return REAL(splice)(c->in, c->in_at, c->out, c->out_at, len, c->flags | flags);
+    }
 }
 
 static ssize_t copy_if_ready(struct op *op, const struct copy *c, size_t len, short events)
@@ -39,7 +42,7 @@ static ssize_t copy_if_ready(struct op *op, const struct copy *c, size_t len, sh
 /* Whether the source, a pipe, has nothing now: then splice returns what it has moved. */
 static bool source_is_empty(const struct copy *c)
 {
-    return c->splice && connection_busy(c->in, POLLIN);
+    return c->call == SPLICE && connection_busy(c->in, POLLIN);
 }
 
 /* After a portion of which n bytes were moved: short before the time is up, it was not the
@@ -110,32 +113,24 @@ static ssize_t splice_pipe(struct op *op, const struct copy *c, short events)
     return op_end(op, n);
 }
 
-static ssize_t any_sendfile(int out, int in, off64_t *at, size_t len)
+static ssize_t any_sendfile(const struct copy *c)
 {
     struct op op;
-    struct copy c = {.in = in, .in_at = at, .out = out, .len = len};
-    if (!op_begin(&op, PHASE_WRITE, out, 0))
-        return copy_plainly(&c, len, 0);
+    if (!op_begin(&op, PHASE_WRITE, c->out, 0))
+        return copy_plainly(c, c->len, 0);
     if (op_is_pipe(&op))
-        return sendfile_to_pipe(&op, &c);
-    return op_guard(&op) ? copy_into_socket(&op, &c) : copy_plainly(&c, len, 0);
+        return sendfile_to_pipe(&op, c);
+    return op_guard(&op) ? copy_into_socket(&op, c) : copy_plainly(c, c->len, 0);
 }
 
 INTERPOSE ssize_t sendfile64(int out, int in, off64_t *at, size_t count)
 {
-    return any_sendfile(out, in, at, count);
+    return any_sendfile(&(struct copy){.call = SENDFILE64, .in = in, .in_at = at, .out = out, .len = count});
 }
 
-/* off_t may be shorter than off64_t. */
 INTERPOSE ssize_t sendfile(int out, int in, off_t *at, size_t count)
 {
-    if (sizeof *at == sizeof(off64_t))
-        return any_sendfile(out, in, (off64_t *)at, count);
-    off64_t place = at ? *at : 0;
-    ssize_t n = any_sendfile(out, in, at ? &place : NULL, count);
-    if (at)
-        *at = (off_t)place;
-    return n;
+    return any_sendfile(&(struct copy){.call = SENDFILE, .in = in, .at = at, .out = out, .len = count});
 }
 
 /* A call that takes its limit from the socket at one end waits for a limited pipe at the
@@ -154,7 +149,7 @@ static bool wait_for_pipe(int fd, enum phase phase, short events)
 INTERPOSE ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
 {
     struct op op;
-    struct copy c = {in, in_at, out, out_at, len, flags, true};
+    struct copy c = {SPLICE, in, in_at, out, out_at, len, flags, NULL};
     bool waits = !(flags & SPLICE_F_NONBLOCK);
     if (op_begin(&op, PHASE_READ, in, 0) && op_guard(&op))
         return waits && !wait_for_pipe(out, PHASE_WRITE, POLLOUT) ? op_end(&op, -1) : splice_from_socket(&op, &c);

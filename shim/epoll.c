@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
+#include "any.h"
 #include "deadline.h"
 #include "fdtab.h"
 #include "policy.h"
@@ -99,11 +100,17 @@ INTERPOSE int epoll_pwait(int epoll, struct epoll_event *events, int most, int m
     return run(&w, call_pwait, ms < 0 ? NEVER : ms * MILLISECOND);
 }
 
-INTERPOSE int epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *timeout,
-                           const sigset_t *mask)
+int any_epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *timeout,
+                     const sigset_t *mask)
 {
     if (!policy_is_armed() || !is_timespec(timeout))
         return REAL(epoll_pwait2)(epoll, events, most, timeout, mask);
     struct epoll_wait w = {epoll, events, most, mask};
     return run(&w, call_pwait2, timespec_to_span(timeout));
+}
+
+INTERPOSE int epoll_pwait2(int epoll, struct epoll_event *events, int most, const struct timespec *timeout,
+                           const sigset_t *mask)
+{
+    return any_epoll_pwait2(epoll, events, most, timeout, mask);
 }

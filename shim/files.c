@@ -12,7 +12,7 @@
 
 #include "deadline.h"
 #include "fdtab.h"
-#include "io.h"
+#include "any.h"
 #include "kind.h"
 #include "real.h"
 #include "wheel.h"
@@ -141,7 +141,7 @@ int files_connected(int fd, uint32_t before, const struct sockaddr *to, int resu
 }
 
 /* Before the close, because the number may be another thread's new descriptor after it. */
-int io_close(int fd)
+int any_close(int fd)
 {
     if (policy_is_armed())
         fdtab_forget(fd);
@@ -150,7 +150,7 @@ int io_close(int fd)
 
 INTERPOSE int close(int fd)
 {
-    return io_close(fd);
+    return any_close(fd);
 }
 ALIAS_OF(close, int, __close, (int fd))
 
@@ -204,8 +204,9 @@ INTERPOSE int fcntl64(int fd, int what, ...)
     va_end(rest);
     return note_fcntl(fd, what, argument, REAL(fcntl64)(fd, what, argument));
 }
+ALIAS_TIME64_OF(fcntl64, int, __fcntl_time64, (int fd, int what, ...))
 
-INTERPOSE int ioctl(int fd, unsigned long what, ...)
+INTERPOSE int ioctl(int fd, ioctl_request what, ...)
 {
     va_list rest;
     va_start(rest, what);
@@ -216,6 +217,7 @@ INTERPOSE int ioctl(int fd, unsigned long what, ...)
         fdtab_set_nonblock(fd, *(int *)argument);
     return r;
 }
+ALIAS_TIME64_OF(ioctl, int, __ioctl_time64, (int fd, ioctl_request what, ...))
 
 INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
@@ -229,6 +231,7 @@ INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen
     }
     return r;
 }
+ALIAS_TIME64_OF(setsockopt, int, __setsockopt64, (int fd, int level, int name, const void *value, socklen_t len))
 
 /* A connect that we have ended leaves the kernel without an error, or with another one. */
 INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
@@ -242,3 +245,4 @@ INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *le
     }
     return r;
 }
+ALIAS_TIME64_OF(getsockopt, int, __getsockopt64, (int fd, int level, int name, void *value, socklen_t *len))

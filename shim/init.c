@@ -3,16 +3,16 @@
 #include "policy.h"
 #include "real.h"
 #include "stream.h"
-#include "worker.h"
 
 __attribute__((constructor)) static void init(void)
 {
     real_init();
     fdtab_init();
-    worker_init();
     policy_init();
     if (policy_is_armed()) {
         fdtab_own();
+#ifdef __GLIBC__
         stream_init();
+#endif
     }
 }

@@ -52,8 +52,8 @@ uint32_t kind_ask(int fd)
     int domain = option(fd, SO_DOMAIN);
     if (domain >= 0)
         return ask_about_socket(fd, domain);
-    struct stat file;
-    if (errno != ENOTSOCK || fstat(fd, &file) < 0)
+    struct stat64 file;     /* a large one too, where off_t is short */
+    if (errno != ENOTSOCK || fstat64(fd, &file) < 0)
         return KIND_UNKNOWN;
     return S_ISFIFO(file.st_mode) ? KIND_PIPE : KIND_OTHER;
 }

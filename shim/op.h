@@ -29,6 +29,7 @@
 
 #include "connection.h"
 #include "fdtab.h"
+#include "libc.h"
 #include "policy.h"
 
 struct op {

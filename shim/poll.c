@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 
+#include "any.h"
 #include "policy.h"
 #include "real.h"
 #include "wait.h"
@@ -80,7 +81,7 @@ INTERPOSE int __poll_chk(struct pollfd *fds, nfds_t count, int ms, size_t room)
     return room / sizeof *fds < count ? REAL(__poll_chk)(fds, count, ms, room) : any_poll(fds, count, ms);
 }
 
-static int any_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+int any_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     if (!is_watched(fds, count) || !is_timespec(timeout))
         return REAL(ppoll)(fds, count, timeout, mask);

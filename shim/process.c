@@ -1,5 +1,4 @@
 /* What changes the rules for the whole process. */
-#include <dlfcn.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 
@@ -32,3 +31,4 @@ INTERPOSE int prctl(int what, ...)
         policy_step_aside();
     return REAL(prctl)(what, a, b, c, d);
 }
+ALIAS_TIME64_OF(prctl, int, __prctl_time64, (int what, ...))

@@ -11,6 +11,7 @@
 #include <resolv.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -18,12 +19,42 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "libc.h"
+
 #define INTERPOSE __attribute__((visibility("default")))
+
+/* Where time_t has once been shorter, libc has the calls that take times twice, and the
+ * header files choose by _TIME_BITS what a program calls (time64.c). */
+#ifdef HAVE___PPOLL64
+#define CALL_TIME64(type, name, parameters) CALL(type, name, parameters)
+#define ALIAS_TIME64_OF(call, type, name, parameters) ALIAS_OF(call, type, name, parameters)
+#else
+#define CALL_TIME64(type, name, parameters)
+#define ALIAS_TIME64_OF(call, type, name, parameters)
+#endif
+#define ALIAS_TIME64(name, call)
+
+/* musl has its own ways of looking up names and of streams. */
+#ifdef __GLIBC__
+#define CALL_GLIBC(type, name, parameters) CALL(type, name, parameters)
+#else
+#define CALL_GLIBC(type, name, parameters)
+#endif
+#define ALIAS_GLIBC(name, call)
 
 /* Defines a further exported name of a call; it stands behind the call's definition.  The
  * attributes are those that glibc gives dup2; for the others they go unused. */
 #define ALIAS_OF(call, type, name, parameters) \
     INTERPOSE type name parameters __attribute__((alias(#call), nothrow, leaf));
+
+/* In memory as libc's own; a timespec's nanoseconds are the lower half of its second word,
+ * whose upper half may hold anything. */
+struct timespec64 {
+    int64_t seconds, nanoseconds;
+};
+struct timeval64 {
+    int64_t seconds, microseconds;
+};
 
 /* glibc declares socket addresses as a transparent union, in which a plain pointer fits. */
 #pragma GCC diagnostic push

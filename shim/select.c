@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "any.h"
 #include "policy.h"
 #include "real.h"
 #include "wait.h"
@@ -187,7 +188,7 @@ static int run_select(struct select_set *set, struct timeval *timeout)
     return ready;
 }
 
-INTERPOSE int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+int any_select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
 {
     int watched = is_timeval(timeout) ? watched_count(count) : 0;
     if (!watched)
@@ -195,14 +196,25 @@ INTERPOSE int select(int count, fd_set *in, fd_set *out, fd_set *except, struct 
     struct select_set set = set_of(watched, in, out, except, NULL);
     return run_select(&set, timeout);
 }
+
+INTERPOSE int select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout)
+{
+    return any_select(count, in, out, except, timeout);
+}
 ALIAS_OF(select, int, __select, (int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout))
 
-INTERPOSE int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
-                      const sigset_t *mask)
+int any_pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+                const sigset_t *mask)
 {
     int watched = is_timespec(timeout) ? watched_count(count) : 0;
     if (!watched)
         return REAL(pselect)(count, in, out, except, timeout, mask);
     struct select_set set = set_of(watched, in, out, except, mask);
     return run(pselect_form, &set, timespec_to_span(timeout));
+}
+
+INTERPOSE int pselect(int count, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+                      const sigset_t *mask)
+{
+    return any_pselect(count, in, out, except, timeout, mask);
 }

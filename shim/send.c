@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 
 #include "connect.h"
-#include "io.h"
+#include "any.h"
 #include "op.h"
 #include "real.h"
 #include "vector.h"
@@ -83,7 +83,7 @@ static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
     return finish(op, n, &msg, write_flags(op));
 }
 
-ssize_t io_write(int fd, const void *buf, size_t len)
+ssize_t any_write(int fd, const void *buf, size_t len)
 {
     struct op op;
     if (!len || !op_begin(&op, PHASE_WRITE, fd, 0))
@@ -99,7 +99,7 @@ ssize_t io_write(int fd, const void *buf, size_t len)
 
 INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
 {
-    return io_write(fd, buf, len);
+    return any_write(fd, buf, len);
 }
 ALIAS_OF(write, ssize_t, __write, (int fd, const void *buf, size_t len))
 
@@ -181,6 +181,7 @@ INTERPOSE ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
         return REAL(sendmsg)(fd, msg, flags);
     return finish(&op, TRY(&op, try_msg(&op, msg, flags)), msg, flags);
 }
+ALIAS_TIME64_OF(sendmsg, ssize_t, __sendmsg64, (int fd, const struct msghdr *msg, int flags))
 
 /* The last message that a try has sent may be a part of one.  False: it stays one. */
 static bool complete(struct op *op, struct mmsghdr *last, int flags)
@@ -215,7 +216,7 @@ static int send_first(int fd, struct mmsghdr *msgs, int flags)
     return n < 0 ? -1 : 1;
 }
 
-INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
+INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, mmsg_flags flags)
 {
     struct op op;
     if (count && flags & MSG_FASTOPEN)
@@ -224,3 +225,4 @@ INTERPOSE int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
         return REAL(sendmmsg)(fd, msgs, count, flags);
     return bounded_sendmmsg(&op, msgs, count, flags);
 }
+ALIAS_TIME64_OF(sendmmsg, int, __sendmmsg64, (int fd, struct mmsghdr *msgs, unsigned count, mmsg_flags flags))

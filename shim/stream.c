@@ -12,7 +12,7 @@
 #include "connection.h"
 #include "deadline.h"
 #include "fdtab.h"
-#include "io.h"
+#include "any.h"
 #include "real.h"
 
 struct stream {
@@ -24,7 +24,7 @@ struct stream {
 static ssize_t read_stream(void *cookie, char *buf, size_t len)
 {
     const struct stream *s = cookie;
-    return io_read(s->fd, buf, len);
+    return any_read(s->fd, buf, len);
 }
 
 /* As libc's own: until all is written, or one write fails. */
@@ -33,7 +33,7 @@ static ssize_t write_stream(void *cookie, const char *buf, size_t len)
     const struct stream *s = cookie;
     size_t done = 0;
     ssize_t n = 0;
-    while (done < len && (n = io_write(s->fd, buf + done, len - done)) >= 0)
+    while (done < len && (n = any_write(s->fd, buf + done, len - done)) >= 0)
         done += (size_t)n;
     return (ssize_t)done;
 }
@@ -60,7 +60,7 @@ static int close_stream(void *cookie)
     if (s->is_standard && *places[fd] == standards[fd].ours)
         *places[fd] = standards[fd].libcs;
     free(s);
-    return io_close(fd);
+    return any_close(fd);
 }
 
 static const cookie_io_functions_t functions = {read_stream, write_stream, seek_stream, close_stream};

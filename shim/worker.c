@@ -17,9 +17,12 @@ static void forget_workers(void)
     atomic_store(&abandoned, 0);
 }
 
-void worker_init(void)
+/* A child has none. */
+static void forget_workers_in_children(void)
 {
-    pthread_atfork(NULL, NULL, forget_workers);
+    static atomic_bool registered;
+    if (!atomic_exchange(&registered, true))
+        pthread_atfork(NULL, NULL, forget_workers);
 }
 
 /* True: nobody waits for the job. */
@@ -142,6 +145,7 @@ bool worker_run(struct job *job, int64_t deadline)
         job->discard(job);
         return false;
     }
+    forget_workers_in_children();
     pthread_mutex_init(&job->lock, NULL);
     pthread_cond_init(&job->over, NULL);
     job->state = JOB_RUNS;

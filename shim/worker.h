@@ -26,7 +26,4 @@ struct job {
  * deadline came first, and the job must not be touched any more. */
 bool worker_run(struct job *job, int64_t deadline);
 
-/* Registers the fork handler: a child has no workers. */
-void worker_init(void);
-
 #endif

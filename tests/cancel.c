@@ -65,7 +65,7 @@ END_TEST
 static struct timeval own = {10, 0};
 static const int options[] = {SO_RCVTIMEO, SO_SNDTIMEO};
 
-static void ck_timers(int fd, long seconds)
+static void ck_timers(int fd, time_t seconds)
 {
     for (int i = 0; i < 2; i++) {
         struct timeval t;

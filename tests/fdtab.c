@@ -2,6 +2,7 @@
 #include "../shim/fdtab.h"
 
 #include <limits.h>
+#include <sys/mman.h>
 
 #include "harness.h"
 
@@ -44,6 +45,15 @@ START_TEST(a_new_descriptor_of_the_same_number_is_told_from_the_old_one)
 }
 END_TEST
 
+START_TEST(a_file_too_large_for_a_short_off_t_is_known_for_a_file)
+{
+    fdtab_own();
+    int fd = memfd_create("large", MFD_CLOEXEC);
+    ck_ok(ftruncate64(fd, INT64_C(1) << 32));
+    ck_assert_int_eq(fdtab_kind(fd), KIND_OTHER);
+}
+END_TEST
+
 START_TEST(an_error_is_answered_once)
 {
     fdtab_own();
@@ -60,5 +70,6 @@ int main(void)
 {
     return run_tests("fdtab", TESTS(every_number_has_a_cell_of_its_own, a_negative_number_has_none,
                                     a_new_descriptor_of_the_same_number_is_told_from_the_old_one,
+                                    a_file_too_large_for_a_short_off_t_is_known_for_a_file,
                                     an_error_is_answered_once));
 }

@@ -111,7 +111,7 @@ void await_sleep(pid_t tid)
 
 static long plain_ppoll(struct pollfd *p, int ms)
 {
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    struct plain_time t = {ms / 1000, ms % 1000 * 1000000L};
     return syscall(SYS_ppoll, p, p ? 1 : 0, &t, NULL, 0);
 }
 

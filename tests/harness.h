@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Starts the program again with the library in LD_PRELOAD and these settings, unless that
@@ -61,6 +62,12 @@ void plain_sleep_ms(int ms);
 bool plain_is_readable(int fd, int ms);
 ssize_t plain_read(int fd, void *buf, size_t len);
 ssize_t plain_write(int fd, const void *buf, size_t len);
+
+/* What a time_t can hold, which is 32 or 64 bits wide. */
+#define LONGEST_TIME ((time_t)((UINT64_C(1) << (8 * sizeof(time_t) - 1)) - 1))
+
+/* The timespec or timeval that system calls and libc's plain names take, however wide time_t is. */
+struct plain_time { long seconds, rest; };
 
 int64_t now_ns(void);
 int64_t thread_cpu_ns(void);            /* the processor time that this thread has used */

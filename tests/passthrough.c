@@ -146,7 +146,8 @@ START_TEST(what_is_wrong_is_refused_as_without)
     ck_assert_int_eq(plain_write(p.there, "abc", 3), 3);
     ck_fails(EFAULT, read(p.here, nowhere, 3));
     ck_fails(EFAULT, readv(p.here, (struct iovec *)nowhere, 1));
-    ck_fails(EFAULT, recvmsg(p.here, (struct msghdr *)nowhere, 0));
+    if (sizeof(time_t) == sizeof(long))     /* else libc itself looks at it */
+        ck_fails(EFAULT, recvmsg(p.here, (struct msghdr *)nowhere, 0));
     ck_fails(EFAULT, write(p.here, nowhere, 3));
     ck_fails(EFAULT, sendfile(p.here, a_file(), (off_t *)nowhere, 3));
     ck_returns(3, read(p.here, bytes, BYTES));

@@ -14,11 +14,11 @@
 #define LIMIT 100
 
 int __poll_chk(struct pollfd *fds, nfds_t count, int ms, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct plain_time *timeout, const sigset_t *mask, size_t room);
 
 static int plain_poll(struct pollfd *fds, nfds_t count)
 {
-    struct timespec now = {0, 0};
+    struct plain_time now = {0, 0};
     return (int)syscall(SYS_ppoll, fds, count, &now, NULL, 0);
 }
 
@@ -192,7 +192,7 @@ END_TEST
 START_TEST(a_huge_timeout_of_ppoll_is_no_timeout)
 {
     struct pollfd p = {tcp_pair().here, POLLIN, 0};
-    struct timespec huge = {INT64_MAX, 999999999};
+    struct timespec huge = {LONGEST_TIME, 999999999};
     ck_took_ms(LIMIT, ck_returns(1, ppoll(&p, 1, &huge, NULL)));
 }
 END_TEST

@@ -16,8 +16,12 @@ claim() {
     printf 'FAILED: %s\n  expected: %s\n  found:    %s\n' "$1" "$2" "$3"
 }
 
+# A 32-bit glibc has names for both widths of time_t.
+variants=_GLIBC
+! readelf -h "$library" | grep -q ELF32 || variants='_GLIBC|_TIME64'
 replaced() {
-    sed -n 's/^CALL([^,]*, *\([a-z0-9_]*\),.*/\1/p; s/^ALIAS(\([a-z0-9_]*\),.*/\1/p' "$source/shim/calls.def"
+    sed -En "s/^CALL($variants)?\\([^,]*, *([a-z0-9_]*),.*/\\2/p; s/^ALIAS($variants)?\\(([a-z0-9_]*),.*/\\2/p" \
+        "$source/shim/calls.def"
 }
 public() {
     grep -Eo '^int tsock_[a-z_]+' "$source/shim/timeoutsock.h" | cut -d' ' -f2

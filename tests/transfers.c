@@ -34,7 +34,7 @@ static ssize_t total(const struct messages *m, int count)
 {
     ssize_t sum = count < 0 ? -1 : 0;
     for (int i = 0; i < count; i++)
-        sum += m->two[i].msg_len;
+        sum += (ssize_t)m->two[i].msg_len;
     return sum;
 }
 

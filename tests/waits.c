@@ -7,8 +7,8 @@
 /* Names that glibc has beside those of its headers. */
 int __poll(struct pollfd *fds, nfds_t count, int ms);
 int __poll_chk(struct pollfd *fds, nfds_t count, int ms, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t room);
-int __select(int count, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout);
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct plain_time *timeout, const sigset_t *mask, size_t room);
+int __select(int count, fd_set *in, fd_set *out, fd_set *except, struct plain_time *timeout);
 
 static struct timespec *timespec_of(int ms, struct timespec *t)
 {
@@ -19,6 +19,12 @@ static struct timespec *timespec_of(int ms, struct timespec *t)
 static struct timeval *timeval_of(int ms, struct timeval *t)
 {
     *t = (struct timeval){ms / 1000, ms % 1000 * 1000L};
+    return ms < 0 ? NULL : t;
+}
+
+static struct plain_time *plain_of(int ms, long unit, struct plain_time *t)
+{
+    *t = (struct plain_time){ms / 1000, ms % 1000 * unit};
     return ms < 0 ? NULL : t;
 }
 
@@ -48,8 +54,8 @@ static int by_ppoll(struct pollfd *fds, nfds_t count, int ms, const sigset_t *ma
 
 static int by_ppoll_chk(struct pollfd *fds, nfds_t count, int ms, const sigset_t *mask)
 {
-    struct timespec t;
-    return __ppoll_chk(fds, count, timespec_of(ms, &t), mask, count * sizeof *fds);
+    struct plain_time t;
+    return __ppoll_chk(fds, count, plain_of(ms, 1000000, &t), mask, count * sizeof *fds);
 }
 
 struct sets {
@@ -103,8 +109,8 @@ static int by_select_alias(struct pollfd *fds, nfds_t count, int ms, const sigse
 {
     (void)mask;
     struct sets s = sets_of(fds, count);
-    struct timeval t;
-    return answer(&s, fds, count, __select(s.count, &s.in, &s.out, &s.except, timeval_of(ms, &t)));
+    struct plain_time t;
+    return answer(&s, fds, count, __select(s.count, &s.in, &s.out, &s.except, plain_of(ms, 1000, &t)));
 }
 
 static int by_pselect(struct pollfd *fds, nfds_t count, int ms, const sigset_t *mask)
