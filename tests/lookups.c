@@ -69,14 +69,6 @@ static enum outcome by_gethostbyaddr(int n)
     return outcome_of_host(host, h_errno);
 }
 
-/* The _r functions also return the errno. */
-static enum outcome outcome_of_r(int answer, const struct hostent *result, int error)
-{
-    if (error == TRY_AGAIN && answer != EAGAIN)
-        return OTHER;
-    return outcome_of_host(!answer && result, error);
-}
-
 #define BY_R(by, call)                                 \
     static enum outcome by(int n)                      \
     {                                                  \
@@ -85,7 +77,7 @@ static enum outcome outcome_of_r(int answer, const struct hostent *result, int e
         char buf[1024];                                \
         int error = 0, answer = call;                  \
         (void)address;                                 \
-        return outcome_of_r(answer, result, error);    \
+        return outcome_of_host(!answer && result, error); \
     }
 BY_R(by_gethostbyname_r, gethostbyname_r(name_of_number(n), &host, buf, sizeof buf, &result, &error))
 BY_R(by_gethostbyname2_r, gethostbyname2_r(name_of_number(n), AF_INET, &host, buf, sizeof buf, &result, &error))
@@ -94,28 +86,33 @@ BY_R(by_gethostbyaddr_r, gethostbyaddr_r(&address.sin_addr, 4, AF_INET, &host, b
 static enum outcome by_res_query(int n)
 {
     unsigned char answer[512];
-    return outcome_of_host(res_query(name_of_number(n), ns_c_in, ns_t_a, answer, sizeof answer) > 0, h_errno);
+    int len = res_query(name_of_number(n), ns_c_in, ns_t_a, answer, sizeof answer);
+    return outcome_of_host(len > 0, h_errno);
 }
 
 static enum outcome by_res_search(int n)
 {
     unsigned char answer[512];
-    return outcome_of_host(res_search(name_of_number(n), ns_c_in, ns_t_a, answer, sizeof answer) > 0, h_errno);
+    int len = res_search(name_of_number(n), ns_c_in, ns_t_a, answer, sizeof answer);
+    return outcome_of_host(len > 0, h_errno);
 }
 
-/* What refuses is an answer too. */
-static enum outcome outcome_of_message(const unsigned char *answer, int len, int host_error)
+/* What refuses is an answer too; and h_errno is left alone. */
+static enum outcome outcome_of_message(const unsigned char *answer, int len)
 {
+    if (h_errno != 4711)
+        return OTHER;
     bool refused = len > NS_HFIXEDSZ && (answer[3] & 0xf) == ns_r_nxdomain;
-    return refused ? NOT_FOUND : outcome_of_host(len > 0, host_error);
+    return len < 0 ? (errno == ETIMEDOUT ? AGAIN : OTHER) : refused ? NOT_FOUND : FOUND;
 }
 
 static enum outcome by_res_send(int n)
 {
     unsigned char message[512], answer[512];
     int len = res_mkquery(QUERY, name_of_number(n), ns_c_in, ns_t_a, NULL, 0, NULL, message, sizeof message);
+    h_errno = 4711;
     len = res_send(message, len, answer, sizeof answer);
-    return outcome_of_message(answer, len, h_errno);
+    return outcome_of_message(answer, len);
 }
 
 /* A state of the program's own. */
@@ -146,9 +143,10 @@ static enum outcome by_res_nsearch(int n)
 static enum outcome by_res_nsend(int n)
 {
     unsigned char message[512], answer[512];
-    int len = res_mkquery(QUERY, name_of_number(n), ns_c_in, ns_t_a, NULL, 0, NULL, message, sizeof message);
+    int len = res_nmkquery(own_state(), QUERY, name_of_number(n), ns_c_in, ns_t_a, NULL, 0, NULL, message, sizeof message);
+    h_errno = 4711;
     len = res_nsend(own_state(), message, len, answer, sizeof answer);
-    return outcome_of_message(answer, len, own_state()->res_h_errno);
+    return outcome_of_message(answer, len);
 }
 
 const struct lookup lookups[] = {
