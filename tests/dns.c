@@ -1,5 +1,6 @@
 #include "dns.h"
 
+#include <arpa/inet.h>
 #include <arpa/nameser.h>
 #include <netdb.h>
 #include <nss.h>
@@ -112,25 +113,34 @@ static void *serve(void *argument)
     return NULL;
 }
 
-void dns_start(struct dns *d, int family)
+static socklen_t loopback(struct sockaddr_storage *name, const char *address, unsigned short port)
 {
-    struct sockaddr_in loopback = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 loopback6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    d->fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    ck_ok(d->fd);
-    ck_ok(family == AF_INET ? bind(d->fd, (struct sockaddr *)&loopback, sizeof loopback)
-                            : bind(d->fd, (struct sockaddr *)&loopback6, sizeof loopback6));
-    socklen_t len;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)name;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)name;
+    memset(name, 0, sizeof *name);
+    v4->sin_family = strchr(address, ':') ? AF_INET6 : AF_INET;
+    v4->sin_port = htons(port);
+    inet_pton(v4->sin_family, address, v4->sin_family == AF_INET ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr);
+    return v4->sin_family == AF_INET ? sizeof *v4 : sizeof *v6;
+}
+
+bool dns_start(struct dns *d, const char *address, unsigned short port)
+{
+    socklen_t len = loopback(&d->name, address, port);
+    d->fd = socket(d->name.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (d->fd < 0 || bind(d->fd, (struct sockaddr *)&d->name, len))
+        return false;
     d->name = name_of(d->fd, &len);
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve, d), 0);
     pthread_detach(thread);
+    return true;
 }
 
-void dns_use(res_state state)
+void dns_use(res_state state, const struct dns *d)
 {
     state->nscount = 1;
-    memcpy(&state->nsaddr_list[0], &dns.name, sizeof state->nsaddr_list[0]);
+    memcpy(&state->nsaddr_list[0], &d->name, sizeof state->nsaddr_list[0]);
     state->retrans = 2;
     state->retry = 1;
     state->defdname[0] = '\0';
@@ -141,6 +151,6 @@ void dns_begin(void)
 {
     ck_assert_int_eq(__nss_configure_lookup("hosts", "dns"), 0);
     ck_assert_int_eq(res_init(), 0);
-    dns_start(&dns, AF_INET);
-    dns_use(&_res);
+    ck_assert(dns_start(&dns, "127.0.0.1", 0));
+    dns_use(&_res, &dns);
 }

@@ -19,19 +19,19 @@
  * once, and for 2 s. */
 void dns_begin(void);
 
-/* Makes another resolver state ask it. */
-void dns_use(res_state state);
+/* Makes a resolver state ask one. */
+struct dns;
+void dns_use(res_state state, const struct dns *dns);
 
-/* The same, of a name server that this thread alone knows: it does as the other does, and
- * counts for itself.  An IPv6 one if so wished. */
+/* One more, which counts for itself.  False: the address cannot be had. */
 struct dns {
     int fd;
     struct sockaddr_storage name;
     _Atomic int asked;      /* how many questions have come */
 };
-void dns_start(struct dns *dns, int family);
+bool dns_start(struct dns *dns, const char *address, unsigned short port);
 
-/* The one of dns_begin. */
+/* That of dns_begin. */
 extern struct dns dns;
 
 #endif

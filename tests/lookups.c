@@ -121,7 +121,7 @@ static res_state own_state(void)
     static _Thread_local struct __res_state state;
     if (!(state.options & RES_INIT)) {
         ck_assert_int_eq(res_ninit(&state), 0);
-        dns_use(&state);
+        dns_use(&state, &dns);
     }
     return &state;
 }
