@@ -1,6 +1,7 @@
 /* gethostbyname(3) and its kin (lookup.c). */
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,7 +120,7 @@ static struct host_job *job_for(const struct question *q, void (*run)(struct job
     int error = errno;
     struct host_job *h = NULL;
     *deadline = lookup_deadline();
-    if (*deadline != NEVER && (q->how == BY_ADDRESS || !lookup_is_address(q->key)))
+    if (*deadline != NEVER && (q->how == BY_ADDRESS ? q->len <= sizeof(struct in6_addr) : !lookup_is_address(q->key)))
         h = new_host_job(q, run, like, room);
     errno = error;
     return h;
@@ -148,6 +149,7 @@ static void give_host(const struct host_job *h, const struct place *p)
     p->host->h_aliases = moved_list(h, p, h->host.h_aliases);
     p->host->h_addr_list = moved_list(h, p, h->host.h_addr_list);
     *p->result = p->host;
+    *p->error = h->error;
 }
 
 static int give_none(const struct place *p, int answer, int error, int host_error)

@@ -14,6 +14,7 @@
 
 #ifdef __GLIBC__
 #include <linux/tcp.h>          /* has more than netinet/tcp.h */
+#include <linux/vm_sockets.h>
 typedef int mmsg_flags;
 typedef unsigned long ioctl_request;
 #else
@@ -28,6 +29,7 @@ typedef int ioctl_request;
 #define SO_SNDTIMEO_OLD SO_SNDTIMEO
 #define SO_RCVTIMEO_NEW 66
 #define SO_SNDTIMEO_NEW 67
+#define SO_VM_SOCKETS_CONNECT_TIMEOUT 6
 #endif
 
 #endif

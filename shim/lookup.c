@@ -212,7 +212,7 @@ INTERPOSE int getnameinfo(const struct sockaddr *addr, socklen_t len, char *host
     int error = errno;
     int64_t deadline = lookup_deadline();
     struct nameinfo_job *n;
-    if (deadline == NEVER || flags & NI_NUMERICHOST || !host || len > sizeof(struct sockaddr_storage) ||
+    if (deadline == NEVER || flags & NI_NUMERICHOST || !host || !addr || len > sizeof(struct sockaddr_storage) ||
         !(n = new_nameinfo_job(addr, len, host, host_len, service, service_len, flags))) {
         errno = error;
         return REAL(getnameinfo)(addr, len, host, host_len, service, service_len, flags);

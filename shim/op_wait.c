@@ -5,10 +5,10 @@
 #include <poll.h>
 #include <stddef.h>
 #include <sys/socket.h>
-#include <linux/vm_sockets.h>
 
 #include "deadline.h"
 #include "interruption.h"
+#include "libc.h"
 #include "op.h"
 #include "real.h"
 #include "restart.h"

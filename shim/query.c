@@ -20,6 +20,7 @@ struct question {
 struct query_job {
     struct job job;
     struct question question;
+    res_state state;        /* the program's own, which a worker must not touch */
     int room, result;
     unsigned char bytes[];  /* the answer, then the text */
 };
@@ -46,7 +47,7 @@ static int ask_by(res_state state, const struct question *q, unsigned char *answ
 static void run_query(struct job *job)
 {
     struct query_job *w = (struct query_job *)job;
-    w->result = ask(&w->question, w->bytes, w->room);
+    w->result = job->is_callers ? ask_by(w->state, &w->question, w->bytes, w->room) : ask(&w->question, w->bytes, w->room);
 }
 
 static void discard_query(struct job *job)
@@ -69,6 +70,7 @@ static struct query_job *new_query_job(res_state state, const struct question *q
     w->job.run = run_query;
     w->job.discard = discard_query;
     w->question = *q;
+    w->state = state;
     w->room = room;
     lookup_put(&end, answer, (size_t)room);
     w->question.text = lookup_put(&end, q->text, text_len - 1);
@@ -76,9 +78,11 @@ static struct query_job *new_query_job(res_state state, const struct question *q
     return w;
 }
 
-static int fail(res_state state, int error, int host_error)
+/* Only those that look up a name speak of hosts. */
+static int fail(res_state state, enum how how, int error, int host_error)
 {
-    state->res_h_errno = h_errno = host_error;
+    if (how != SEND_MESSAGE)
+        state->res_h_errno = h_errno = host_error;
     errno = error;
     return -1;
 }
@@ -87,9 +91,10 @@ static int fail(res_state state, int error, int host_error)
 static int take_query(struct query_job *w, res_state state, unsigned char *answer)
 {
     int result = w->result, error = w->job.error, host_error = w->job.host_error;
+    enum how how = w->question.how;
     memcpy(answer, w->bytes, (size_t)w->room);
     free(w);
-    return result < 0 ? fail(state, error, host_error) : result;
+    return result < 0 ? fail(state, how, error, host_error) : result;
 }
 
 /* state: NULL is the thread's own. */
@@ -106,7 +111,7 @@ static int query(res_state state, const struct question *q, unsigned char *answe
         return state ? ask_by(state, q, answer, room) : ask(q, answer, room);
     bool done = lookup_run(&w->job, q->text, text_size(q), deadline);
     errno = error;
-    return done ? take_query(w, asked, answer) : fail(asked, ETIMEDOUT, TRY_AGAIN);
+    return done ? take_query(w, asked, answer) : fail(asked, q->how, ETIMEDOUT, TRY_AGAIN);
 }
 
 INTERPOSE int res_query(const char *name, int class, int type, unsigned char *answer, int room)

@@ -151,6 +151,7 @@ bool worker_run(struct job *job, int64_t deadline)
     job->state = JOB_RUNS;
     if (start(job, &waiter.thread))
         return wait_in_thread(&waiter, deadline);
+    job->is_callers = true;
     run(job);
     return true;
 }

@@ -16,6 +16,7 @@ struct job {
     void (*run)(struct job *);      /* makes the call and keeps what it answers in the job */
     void (*discard)(struct job *);  /* frees the job and what it keeps */
     int error, host_error;          /* errno and h_errno of the call */
+    bool is_callers;                /* no thread could be made: the caller makes the call itself */
     struct resolver resolver;       /* filled in by the caller (resolver_keep) */
     pthread_mutex_t lock;
     pthread_cond_t over;
