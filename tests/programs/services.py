@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import process
+import resolvers
 import textservers
 import webserver
 
@@ -241,4 +242,5 @@ def find_aiohttp(services):
 STARTERS = {"http": start_http, "https": start_https, "ssh": start_ssh,
             "postgres": start_postgres, "mysql": start_mysql, "redis": start_redis,
             "mqtt": start_mqtt, "java": compile_java, "aiohttp": find_aiohttp,
-            "whois": text_server(textservers.Whois), "ftp": text_server(textservers.Ftp)}
+            "whois": text_server(textservers.Whois), "ftp": text_server(textservers.Ftp),
+            "silent-resolver": resolvers.start_silent, "healthy-resolver": resolvers.start_healthy}
