@@ -232,6 +232,11 @@ def compile_java(services):
          env=services.environment)
 
 
+def compile_inetd(services):
+    call("cc", "-O2", "-o", services.directory / "inetd", CLIENTS / "inetd.c",
+         env=services.environment)
+
+
 def find_aiohttp(services):
     try:
         call("python3", "-c", "import aiohttp", env=services.environment)
@@ -242,5 +247,6 @@ def find_aiohttp(services):
 STARTERS = {"http": start_http, "https": start_https, "ssh": start_ssh,
             "postgres": start_postgres, "mysql": start_mysql, "redis": start_redis,
             "mqtt": start_mqtt, "java": compile_java, "aiohttp": find_aiohttp,
+            "inetd": compile_inetd,
             "whois": text_server(textservers.Whois), "ftp": text_server(textservers.Ftp),
             "silent-resolver": resolvers.start_silent, "healthy-resolver": resolvers.start_healthy}
