@@ -17,7 +17,8 @@ SHOWN = 2000       # bytes of a failed program's output
 # Where a server stops in the middle of its answer, in bytes on one connection: in the
 # first words of the protocol, and in what was asked for.
 STALLS = {"http": (20, 700), "https": (100, 5000), "ssh": (10, 300, 8000),
-          "postgres": (1, 40, 5000), "mysql": (20, 3000), "redis": (3, 700), "mqtt": (2, 700)}
+          "postgres": (1, 40, 5000), "mysql": (20, 3000), "redis": (3, 700), "mqtt": (2, 700),
+          "whois": (20, 700), "ftp": (10, 40)}
 
 OWN_MESSAGE = re.compile(rb"timed?[ -]?out", re.IGNORECASE)
 

@@ -127,6 +127,10 @@ PROGRAMS = (
     Program("aria2c", "http", f"sh $clients/aria2c.sh {HTTP}/item"),
     Program("mosquitto_sub", "mqtt", "mosquitto_sub -h 127.0.0.1 -p $port -t item -C 1",
             reconnects=1),
+    # These read and write by stdio.
+    Program("whois", "whois", "whois -h 127.0.0.1 -p $port item"),
+    Program("tnftp", "ftp", "tnftp -V -o - ftp://127.0.0.1:$port/item"),
+    Program("tnftp-http", "http", f"tnftp -V -o - {HTTP}/item"),
 )
 
 

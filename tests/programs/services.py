@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 import process
+import resolvers
+import textservers
 import webserver
 
 CLIENTS = Path(__file__).with_name("clients")
@@ -216,9 +218,22 @@ def start_mqtt(services):
     return port
 
 
+def text_server(handler):
+    def start(services):
+        server = textservers.TextServer(handler)
+        services.stops.callback(server.stop)
+        return server.server_address[1]
+    return start
+
+
 def compile_java(services):
     """Not a server, but to be made once as well: the Java programs."""
     call("javac", "-d", services.directory / "java", *sorted(CLIENTS.glob("*.java")),
+         env=services.environment)
+
+
+def compile_inetd(services):
+    call("cc", "-O2", "-o", services.directory / "inetd", CLIENTS / "inetd.c",
          env=services.environment)
 
 
@@ -231,4 +246,7 @@ def find_aiohttp(services):
 
 STARTERS = {"http": start_http, "https": start_https, "ssh": start_ssh,
             "postgres": start_postgres, "mysql": start_mysql, "redis": start_redis,
-            "mqtt": start_mqtt, "java": compile_java, "aiohttp": find_aiohttp}
+            "mqtt": start_mqtt, "java": compile_java, "aiohttp": find_aiohttp,
+            "inetd": compile_inetd,
+            "whois": text_server(textservers.Whois), "ftp": text_server(textservers.Ftp),
+            "silent-resolver": resolvers.start_silent, "healthy-resolver": resolvers.start_healthy}
