@@ -182,7 +182,7 @@ static int full_backlog(struct sockaddr_un *name, socklen_t *len)
 static void *accept_late(void *listener)
 {
     plain_sleep_ms(3 * LIMIT);
-    syscall(SYS_accept, *(int *)listener, NULL, NULL);
+    syscall(SYS_accept4, *(int *)listener, NULL, NULL, 0);
     return NULL;
 }
 

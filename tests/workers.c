@@ -228,6 +228,11 @@ START_TEST(no_more_than_sixteen_workers_are_left_behind)
 }
 END_TEST
 
+/* ThreadSanitizer forbids a child of a process with threads to make threads. */
+#ifdef __SANITIZE_THREAD__
+#define AFTER_FORK
+#else
+
 static void end_well(void *argument)
 {
     (void)argument;
@@ -266,10 +271,6 @@ START_TEST(a_child_has_no_workers_and_may_have_its_own)
 }
 END_TEST
 
-/* ThreadSanitizer forbids a child of a process with threads to make threads. */
-#ifdef __SANITIZE_THREAD__
-#define AFTER_FORK
-#else
 #define AFTER_FORK , a_process_may_end_and_exec_while_workers_run, a_child_has_no_workers_and_may_have_its_own
 #endif
 

@@ -156,4 +156,4 @@ def split(command, values):
     """The argument list, and the file for standard input or None."""
     # Split first, so that no path in the values is ever split.
     words = [Template(word).substitute(values) for word in shlex.split(command)]
-    return (words[:-2], words[-1]) if words[-2] == "<" else (words, None)
+    return (words[:-2], words[-1]) if words[-2:-1] == ["<"] else (words, None)
