@@ -8,23 +8,11 @@
 
 #include "kind.h"
 #include "real.h"
+#include "sparse.h"
 
-/* A radix tree covers every number that the kernel can hand out (31 bits); its first
- * leaf, enough for nearly every program, needs no memory of its own. */
-#define LEAF_BITS 10
-#define NODE_BITS 10
-#define ROOT_BITS 11
-#define LEAF_SIZE (1 << LEAF_BITS)
-#define NODE_SIZE (1 << NODE_BITS)
-
-typedef void *_Atomic branch;       /* to a node or a leaf; NULL until it is needed */
-
-struct node {
-    branch leaf[NODE_SIZE];
-};
-
-static struct cell first_leaf[LEAF_SIZE];
-static branch root[1 << ROOT_BITS];
+/* The first cells, enough for nearly every program, need no memory of their own. */
+static struct cell first_cells[SPARSE_LEAF_SIZE];
+static struct sparse cells = {.element = sizeof(struct cell)};
 
 /* The process whose memory this is.  A child of vfork() has another pid and the same
  * memory: what it does to its descriptors must not be written into its parent's table.  The
@@ -32,18 +20,10 @@ static branch root[1 << ROOT_BITS];
  * _Fork()) finds 0 in its copy and makes it its own. */
 static _Atomic pid_t *_Atomic owner;
 
-static void *new_pages(size_t size)
-{
-    int saved_errno = errno;
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    errno = saved_errno;
-    return pages == MAP_FAILED ? NULL : pages;
-}
-
 void fdtab_own(void)
 {
     _Atomic pid_t *page = atomic_load(&owner);
-    if (!page && (page = new_pages(sizeof *page))) {
+    if (!page && (page = sparse_pages(sizeof *page))) {
         madvise((void *)page, sizeof *page, MADV_WIPEONFORK);
         atomic_store(&owner, page);
     }
@@ -72,36 +52,11 @@ bool fdtab_is_ours(void)
     return atomic_load_explicit(page, memory_order_relaxed) == self || atomic_compare_exchange_strong(page, &nobody, self);
 }
 
-/* What a branch leads to.  Two threads may find it missing at once: the later one drops
- * its pages.  NULL: no memory. */
-static void *follow(branch *from, size_t size)
-{
-    void *there = atomic_load_explicit(from, memory_order_acquire);
-    if (there)
-        return there;
-    void *pages = new_pages(size);
-    if (!pages)
-        return NULL;
-    if (atomic_compare_exchange_strong(from, &there, pages))
-        return pages;
-    munmap(pages, size);
-    return there;
-}
-
-static struct cell *distant_cell(int fd)
-{
-    struct node *node = follow(&root[fd >> (LEAF_BITS + NODE_BITS)], sizeof *node);
-    if (!node)
-        return NULL;
-    struct cell *leaf = follow(&node->leaf[fd >> LEAF_BITS & (NODE_SIZE - 1)], LEAF_SIZE * sizeof *leaf);
-    return leaf ? &leaf[fd & (LEAF_SIZE - 1)] : NULL;
-}
-
 struct cell *fdtab_cell(int fd)
 {
     if (fd < 0)
         return NULL;
-    return fd < LEAF_SIZE ? &first_leaf[fd] : distant_cell(fd);
+    return fd < SPARSE_LEAF_SIZE ? &first_cells[fd] : sparse_make(&cells, fd);
 }
 
 bool fdtab_is_epoll(int fd)
@@ -159,11 +114,7 @@ void fdtab_reset(int fd, enum kind kind, uint32_t flags)
 /* The cell of fd if there has ever been something to say of it. */
 static struct cell *known_cell(int fd)
 {
-    if (fd < LEAF_SIZE)
-        return fdtab_cell(fd);
-    struct node *node = atomic_load_explicit(&root[fd >> (LEAF_BITS + NODE_BITS)], memory_order_acquire);
-    bool known = node && atomic_load_explicit(&node->leaf[fd >> LEAF_BITS & (NODE_SIZE - 1)], memory_order_acquire);
-    return known ? fdtab_cell(fd) : NULL;
+    return fd < SPARSE_LEAF_SIZE ? fdtab_cell(fd) : sparse_find(&cells, fd);
 }
 
 void fdtab_forget(int fd)
