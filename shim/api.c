@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 
+#include "connection.h"
 #include "deadline.h"
 #include "fdtab.h"
 #include "policy.h"
@@ -58,6 +59,26 @@ static void arm(int ms)
     api_serve_program();
 }
 
+static uint32_t to_own(int ms)
+{
+    return (uint32_t)ms - (uint32_t)TSOCK_DEFAULT;
+}
+
+static int from_own(uint32_t own)
+{
+    return (int)(own + (uint32_t)TSOCK_DEFAULT);
+}
+
+/* All phases but the total are together. */
+static void set_own(int fd, struct cell *cell, uint32_t own)
+{
+    struct terms *terms = fdtab_terms(fd, cell);
+    if (!terms)
+        atomic_store(&cell->own, own);
+    for (int phase = 0; terms && phase < PHASE_TOTAL; phase++)
+        atomic_store(&terms->own[phase], own);
+}
+
 INTERPOSE int tsock_set_timeout(int fd, int ms)
 {
     if (!is_limit(ms))
@@ -65,18 +86,72 @@ INTERPOSE int tsock_set_timeout(int fd, int ms)
     struct cell *cell = limitable(fd);
     if (!cell)
         return -1;
-    atomic_store(&cell->own, (uint32_t)ms - (uint32_t)TSOCK_DEFAULT);
     arm(ms);
+    set_own(fd, cell, to_own(ms));
     wheel_consider(fd);
+    return 0;
+}
+
+static bool is_phase(enum tsock_phase phase)
+{
+    return (unsigned)phase < PHASE_OWN_COUNT;
+}
+
+INTERPOSE int tsock_set_phase_timeout(int fd, enum tsock_phase phase, int ms)
+{
+    if (!is_limit(ms) || !is_phase(phase))
+        return fail(EINVAL, -1);
+    struct cell *cell = limitable(fd);
+    if (!cell)
+        return -1;
+    api_serve_program();
+    arm(ms);
+    struct terms *terms = fdtab_make_terms(fd, cell);
+    if (!terms)
+        return fail(ENOMEM, -1);
+    atomic_store(&terms->own[phase], to_own(ms));
+    if (phase == TSOCK_TOTAL)
+        connection_end(fd, cell, cell_state(cell));
+    wheel_consider(fd);
+    return 0;
+}
+
+/* What holds for a phase, if the program has set it. */
+static int own_ms(int fd, const struct cell *cell, enum tsock_phase phase)
+{
+    const struct terms *terms = fdtab_terms(fd, cell);
+    if (terms)
+        return from_own(atomic_load(&terms->own[phase]));
+    return phase == TSOCK_TOTAL ? TSOCK_DEFAULT : from_own(atomic_load(&cell->own));
+}
+
+INTERPOSE int tsock_get_phase_timeout(int fd, enum tsock_phase phase)
+{
+    if (!is_phase(phase))
+        return fail(EINVAL, TSOCK_ERROR);
+    struct cell *cell = limitable(fd);
+    return cell ? own_ms(fd, cell, phase) : TSOCK_ERROR;
+}
+
+INTERPOSE int tsock_set_cleanup(int fd, void (*cleanup)(int fd, void *arg), void *arg)
+{
+    struct cell *cell = limitable(fd);
+    if (!cell)
+        return -1;
+    api_serve_program();
+    struct terms *terms = fdtab_make_terms(fd, cell);
+    if (!terms)
+        return fail(ENOMEM, -1);
+    atomic_store(&terms->cleanup, NULL);
+    atomic_store(&terms->argument, arg);
+    atomic_store(&terms->cleanup, cleanup);
     return 0;
 }
 
 INTERPOSE int tsock_get_timeout(int fd)
 {
     struct cell *cell = limitable(fd);
-    if (!cell)
-        return TSOCK_ERROR;
-    return (int)(atomic_load(&cell->own) + (uint32_t)TSOCK_DEFAULT);
+    return cell ? own_ms(fd, cell, TSOCK_READ) : TSOCK_ERROR;
 }
 
 INTERPOSE int tsock_set_default_timeout(int ms)

@@ -9,13 +9,65 @@
 #include "real.h"
 #include "timeoutsock.h"
 
-struct limit connection_limit(const struct cell *cell, uint32_t state, enum phase phase)
+static uint32_t own_limit(int fd, const struct cell *cell, enum phase phase)
 {
-    uint32_t own = atomic_load_explicit(&cell->own, memory_order_relaxed);
+    uint32_t own = atomic_load_explicit(&cell->own, memory_order_acquire);
+    if (own != OWN_TERMS)
+        return phase == PHASE_TOTAL ? 0 : own;
+    const struct terms *terms = terms_find(fd);
+    return terms ? atomic_load_explicit(&terms->own[phase], memory_order_relaxed) : 0;
+}
+
+struct limit connection_limit(int fd, const struct cell *cell, uint32_t state, enum phase phase)
+{
+    uint32_t own = own_limit(fd, cell, phase);
     if (!own)
         return policy_limit(state_kind(state), phase);
     int64_t ms = (int64_t)own + TSOCK_DEFAULT;
     return (struct limit){ms == TSOCK_NONE ? NEVER : ms * MILLISECOND, false};
+}
+
+static bool has_begun(int fd, uint32_t state)
+{
+    return state_kind(state) == KIND_PIPE || state & CELL_CONNECTING || connection_has_peer(fd);
+}
+
+/* When fd began to live; 0 if it does not. */
+static int64_t birth_of(int fd, struct cell *cell, uint32_t state)
+{
+    struct terms *terms = fdtab_terms(fd, cell);
+    int64_t born = terms ? atomic_load(&terms->born) : 0;
+    if (!born && !(state & CELL_PASSIVE) && has_begun(fd, state) && (terms = fdtab_make_terms(fd, cell)))
+        atomic_store(&terms->born, born = clock_now());
+    return born;
+}
+
+int64_t connection_end(int fd, struct cell *cell, uint32_t state)
+{
+    int64_t span = connection_limit(fd, cell, state, PHASE_TOTAL).span;
+    if (span == NEVER || state & CELL_EXPIRED)
+        return NEVER;
+    int saved_errno = errno;
+    int64_t born = birth_of(fd, cell, state);
+    errno = saved_errno;
+    return born ? deadline_after(born, span) : NEVER;
+}
+
+void connection_begin(int fd, struct cell *cell, uint32_t state)
+{
+    if (connection_limit(fd, cell, state, PHASE_TOTAL).span == NEVER)
+        return;
+    struct terms *terms = fdtab_make_terms(fd, cell);
+    if (terms)
+        atomic_store(&terms->born, clock_now());
+}
+
+int connection_over(int fd, struct cell *cell, uint32_t state)
+{
+    struct limit total = connection_limit(fd, cell, state, PHASE_TOTAL);
+    if (limit_ends_connection(total))
+        connection_shut(fd, cell, state);
+    return limit_error(total, state & CELL_CONNECTING);
 }
 
 static bool events_are_watched(uint32_t state)
@@ -29,23 +81,54 @@ static bool events_are_watched(uint32_t state)
 
 static const struct limit no_limit = {NEVER, true};
 
-struct limit connection_wait_limit(const struct cell *cell, uint32_t state, short events)
+static bool is_waited_for(int fd, const struct cell *cell, uint32_t state, enum phase phase)
 {
     if (!kind_has_limits(state_kind(state)) || state & (CELL_PASSIVE | CELL_EXPIRED))
-        return no_limit;
-    if (!events_are_watched(state) && !atomic_load_explicit(&cell->own, memory_order_relaxed))
-        return no_limit;
+        return false;
+    return events_are_watched(state) || own_limit(fd, cell, phase);
+}
+
+static struct limit wait_limit(int fd, const struct cell *cell, uint32_t state, enum phase phase)
+{
+    return is_waited_for(fd, cell, state, phase) ? connection_limit(fd, cell, state, phase) : no_limit;
+}
+
+struct limit connection_wait_limit(int fd, const struct cell *cell, uint32_t state, short events)
+{
     if (state & CELL_CONNECTING)
-        return connection_limit(cell, state, PHASE_CONNECT);
+        return wait_limit(fd, cell, state, PHASE_CONNECT);
     bool in = events & (POLLIN | POLLRDNORM | POLLRDHUP), out = events & (POLLOUT | POLLWRNORM);
-    struct limit read = in || !out ? connection_limit(cell, state, PHASE_READ) : no_limit;
-    struct limit write = out ? connection_limit(cell, state, PHASE_WRITE) : no_limit;
+    struct limit read = in || !out ? wait_limit(fd, cell, state, PHASE_READ) : no_limit;
+    struct limit write = out ? wait_limit(fd, cell, state, PHASE_WRITE) : no_limit;
     return read.span <= write.span ? read : write;
+}
+
+int64_t connection_wait_end(int fd, struct cell *cell, uint32_t state)
+{
+    return is_waited_for(fd, cell, state, PHASE_TOTAL) ? connection_end(fd, cell, state) : NEVER;
 }
 
 bool limit_ends_connection(struct limit limit)
 {
     return limit.imposed && policy_shuts_down();
+}
+
+int limit_error(struct limit limit, bool connecting)
+{
+    return limit.imposed && !connecting ? policy_error() : ETIMEDOUT;
+}
+
+void connection_clean_up(int fd, const struct cell *cell)
+{
+    struct terms *terms = fdtab_terms(fd, cell);
+    if (!terms || !atomic_load(&terms->cleanup))
+        return;
+    int saved_errno = errno;
+    void *argument = atomic_load(&terms->argument);
+    void (*cleanup)(int, void *) = atomic_exchange(&terms->cleanup, NULL);
+    if (cleanup)
+        cleanup(fd, argument);
+    errno = saved_errno;
 }
 
 bool connection_has_peer(int fd)
@@ -55,10 +138,12 @@ bool connection_has_peer(int fd)
     return !getpeername(fd, (struct sockaddr *)&peer, &length);
 }
 
-void connection_shut(int fd, const struct cell *cell, uint32_t state)
+void connection_shut(int fd, struct cell *cell, uint32_t state)
 {
-    if (cell_same(cell, state))
-        shutdown(fd, SHUT_RDWR);
+    if (!cell_same(cell, state))
+        return;
+    cell_set(cell, CELL_EXPIRED);
+    shutdown(fd, SHUT_RDWR);
 }
 
 void connection_take_error(int fd)

@@ -124,6 +124,24 @@ void fdtab_forget(int fd)
         fdtab_reset(fd, KIND_UNKNOWN, 0);
 }
 
+struct terms *fdtab_terms(int fd, const struct cell *cell)
+{
+    return atomic_load_explicit(&cell->own, memory_order_acquire) == OWN_TERMS ? terms_find(fd) : NULL;
+}
+
+struct terms *fdtab_make_terms(int fd, struct cell *cell)
+{
+    struct terms *terms = fdtab_terms(fd, cell);
+    if (terms || !fdtab_is_ours())
+        return terms;
+    terms = terms_make(fd);
+    if (terms) {
+        terms_reset(terms, atomic_load(&cell->own));
+        atomic_store(&cell->own, OWN_TERMS);
+    }
+    return terms;
+}
+
 /* O_NONBLOCK and the timers belong to the open file description, which copies share.  Once a
  * socket has been copied and some descriptor made blocking again, hints are no longer
  * believed; once it has been copied and some timer set, each may have one. */
@@ -134,8 +152,10 @@ void fdtab_copy(int from, int to)
     struct cell *source = fdtab_cell(from), *copy = fdtab_cell(to);
     if (!source || !copy || source == copy || !fdtab_is_ours())
         return;
-    uint32_t state = cell_state(source);
-    renew(copy, state & ~STATE_GENERATION, atomic_load(&source->own));
+    uint32_t state = cell_state(source), own = atomic_load(&source->own);
+    if (own == OWN_TERMS)
+        terms_copy(from, to);
+    renew(copy, state & ~STATE_GENERATION, own);
     if (state_kind(state) == KIND_EPOLL)
         atomic_store(&epolls_have_copies, true);
     else if (state_kind(state) != KIND_OTHER)

@@ -13,10 +13,12 @@
 #include <stdint.h>
 
 #include "policy.h"
+#include "terms.h"
 
 struct cell {
     _Atomic uint32_t state;     /* the fields below */
-    _Atomic uint32_t own;       /* tsock_set_timeout: milliseconds - TSOCK_DEFAULT; 0 is TSOCK_DEFAULT */
+    _Atomic uint32_t own;       /* tsock_set_timeout: milliseconds - TSOCK_DEFAULT; 0 is TSOCK_DEFAULT;
+                                 * OWN_TERMS: there is more to say (terms.h) */
     _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
                                  * it is connecting, called connect(); 0: it is not waited for */
     _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) ... */
@@ -24,6 +26,8 @@ struct cell {
     _Atomic uint32_t mark;      /* ... and what had moved when it was armed for one event */
     _Atomic uint32_t next;      /* in a slot of the wheel (wheel.c); outlives the descriptor */
 };
+
+#define OWN_TERMS UINT32_MAX
 
 /* state, from the lowest bit: the kind, flags, an errno, and a generation that tells a
  * descriptor from an earlier one of the same number. */
@@ -74,6 +78,11 @@ void fdtab_reset(int fd, enum kind kind, uint32_t flags);
 /* A descriptor is about to be closed.  That its number was no socket may as well stay: the
  * next one most likely is none either, and a socket's creation resets the cell. */
 void fdtab_forget(int fd);
+
+/* What is settled about fd beyond one limit, NULL if nothing is; and a place to settle it, NULL
+ * if there is no memory. */
+struct terms *fdtab_terms(int fd, const struct cell *cell);
+struct terms *fdtab_make_terms(int fd, struct cell *cell);
 
 /* `to` was made a copy of `from`. */
 void fdtab_copy(int from, int to);

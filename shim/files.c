@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "connection.h"
 #include "deadline.h"
 #include "fdtab.h"
 #include "any.h"
 #include "kind.h"
+#include "linger.h"
 #include "real.h"
 #include "wheel.h"
 
@@ -82,12 +84,20 @@ INTERPOSE int epoll_create1(int flags)
     return note_epoll(REAL(epoll_create1)(flags));
 }
 
+static void note_birth(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    if (cell)
+        connection_begin(fd, cell, cell_state(cell));
+}
+
 int files_accepted(int listener, int result, int flags)
 {
     struct cell *cell;
     if (result >= 0 && policy_is_armed() && (cell = fdtab_cell(listener))) {
         uint32_t state = cell_state(cell);
         fdtab_reset(result, state_kind(state), (state & (CELL_RECORD | CELL_PACKET | CELL_LOWAT | CELL_TIMER)) | nonblock_flag(flags));
+        note_birth(result);
     }
     return result;
 }
@@ -125,7 +135,12 @@ static void note_connect(struct cell *cell, const struct sockaddr *to, int resul
 uint32_t files_connecting(int fd)
 {
     struct cell *cell = policy_is_armed() ? fdtab_cell(fd) : NULL;
-    return cell ? cell_state(cell) : 0;
+    if (!cell)
+        return 0;
+    uint32_t state = cell_state(cell);
+    if (!(state & CELL_CONNECTING))
+        connection_begin(fd, cell, state);
+    return state;
 }
 
 int files_connected(int fd, uint32_t before, const struct sockaddr *to, int result)
@@ -143,8 +158,10 @@ int files_connected(int fd, uint32_t before, const struct sockaddr *to, int resu
 /* Before the close, because the number may be another thread's new descriptor after it. */
 int any_close(int fd)
 {
-    if (policy_is_armed())
+    if (policy_is_armed()) {
+        linger_bound(fd);
         fdtab_forget(fd);
+    }
     return REAL(close)(fd);
 }
 
@@ -153,6 +170,13 @@ INTERPOSE int close(int fd)
     return any_close(fd);
 }
 ALIAS_OF(close, int, __close, (int fd))
+
+/* Copying over an open descriptor closes it. */
+static void note_end(int fd)
+{
+    if (policy_is_armed())
+        linger_bound(fd);
+}
 
 static int note_copy(int from, int to)
 {
@@ -168,12 +192,14 @@ INTERPOSE int dup(int fd)
 
 INTERPOSE int dup2(int fd, int to)
 {
+    note_end(to);
     return note_copy(fd, REAL(dup2)(fd, to));
 }
 ALIAS_OF(dup2, int, __dup2, (int fd, int to))
 
 INTERPOSE int dup3(int fd, int to, int flags)
 {
+    note_end(to);
     return note_copy(fd, REAL(dup3)(fd, to, flags));
 }
 
@@ -226,6 +252,8 @@ INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen
         struct cell *cell = fdtab_cell(fd);
         if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
             fdtab_note_timer(fd);
+        if (name == SO_LINGER)
+            linger_note(fd, value, len);
         if (name == SO_RCVLOWAT && cell)
             cell_set(cell, CELL_LOWAT);
     }

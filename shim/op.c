@@ -13,16 +13,29 @@ static bool needs_op(struct op *op, uint32_t state, int flags)
     /* Success must be noticed where the kernel cannot be asked afterwards what moved. */
     if (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT)
         return state_kind(state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed);
-    return op->limit.span != NEVER || op->scope_deadline != NEVER;
+    return op->limit.span != NEVER || op->outer_deadline != NEVER;
 }
 
-/* Inside a scope whose deadline has passed a call that might wait is not tried. */
-static int error_of_scope(const struct op *op, uint32_t state, int flags)
+/* A listener outlives its connections. */
+static void set_outer_deadline(struct op *op, uint32_t state)
 {
-    if (op->scope_deadline == NEVER || fdtab_is_nonblock(state) || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB))
+    int64_t scope = scope_deadline();
+    int64_t end = op->phase == PHASE_ACCEPT ? NEVER : connection_end(op->fd, op->cell, state);
+    op->outer_is_scope = scope < end;
+    op->outer_deadline = earlier(scope, end);
+}
+
+/* Once it has passed a call is not tried; a scope leaves those alone that never wait. */
+static int error_of_outer_deadline(const struct op *op, uint32_t state, int flags)
+{
+    if (op->outer_deadline == NEVER || flags & (MSG_ERRQUEUE | MSG_OOB))
         return 0;
-    if (clock_now() < op->scope_deadline)
+    if (op->outer_is_scope && (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT))
         return 0;
+    if (clock_now() < op->outer_deadline)
+        return 0;
+    if (!op->outer_is_scope)
+        return connection_over(op->fd, op->cell, state);
     scope_note_expiry();
     return ETIMEDOUT;
 }
@@ -37,24 +50,24 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
         state = fdtab_verify(fd, cell);
     if (!kind_has_limits(state_kind(state)))
         return false;
+    op->fd = fd;
+    op->phase = phase;
     op->cell = cell;
-    op->limit = connection_limit(cell, state, phase);
-    op->scope_deadline = scope_deadline();
+    op->limit = connection_limit(fd, cell, state, phase);
+    set_outer_deadline(op, state);
     op->error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(cell) : 0;
     if (!op->error)
-        op->error = error_of_scope(op, state, flags);
+        op->error = error_of_outer_deadline(op, state, flags);
     if (!op->error && !needs_op(op, state, flags)) {
         interruption_forget(fd);
         return false;
     }
-    op->fd = fd;
-    op->phase = phase;
     op->state = state;
     op->deadline = 0;
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
     op->never_waits = flags & MSG_DONTWAIT;
-    op->moved = op->ready = op->timer_is_own = op->timer_first = op->scope_first = op->expired = op->timed = false;
+    op->moved = op->ready = op->timer_is_own = op->timer_first = op->outer_first = op->expired = op->timed = false;
     return true;
 }
 
@@ -66,10 +79,18 @@ static void note_success(struct op *op)
         connection_moved(op->cell);
 }
 
+/* Of errors that a call answers untried, EAGAIN is ours alone (limit_error). */
+static bool has_timed_out(const struct op *op)
+{
+    return op->expired || op->error == ETIMEDOUT || op->error == EAGAIN;
+}
+
 ssize_t op_end(struct op *op, ssize_t n)
 {
     if (op->timed)
         op_restore_timer(op);
+    if (has_timed_out(op))
+        connection_clean_up(op->fd, op->cell);
     if (n >= 0)
         note_success(op);
     return n;
@@ -84,7 +105,7 @@ static bool is_told_once(int error)
 ssize_t op_end_partly(struct op *op, ssize_t n)
 {
     int error = errno;
-    if (op->expired ? !op->scope_first && limit_ends_connection(op->limit) : is_told_once(error))
+    if (op->expired ? !op_ended_by_scope(op) && limit_ends_connection(op->limit) : is_told_once(error))
         cell_post_error(op->cell, op->state, error, 0);
     return op_end(op, n);
 }

@@ -40,7 +40,8 @@ struct op {
     struct limit limit;
     int64_t span;               /* how long it may wait */
     int64_t deadline;           /* 0 until the call first has to wait */
-    int64_t scope_deadline;     /* NEVER: the thread is in no scope */
+    int64_t outer_deadline;     /* that of the scope or of the connection's whole life; NEVER: neither */
+    bool outer_is_scope;
     int saved_errno;
     int error;                  /* what the call answers without being tried; 0: try */
     bool never_waits;           /* the caller has said MSG_DONTWAIT */
@@ -49,7 +50,7 @@ struct op {
     bool ready;                 /* poll said so, but the try found nothing */
     bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
     bool timer_first;           /* ... and it runs out before our limit */
-    bool scope_first;           /* the scope's deadline comes before the limit's */
+    bool outer_first;           /* the outer deadline comes before the limit's */
     bool expired;
     bool timed;                 /* the kernel's timer is set */
     struct timeval timer;       /* ... and this was there before */
@@ -86,6 +87,12 @@ static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int f
 /* After a try has failed: waits until `events` or the deadline.  True: try again.  False:
  * the call has failed, errno says how. */
 bool op_wait(struct op *op, short events);
+
+/* Whether what has ended it, if something has, is the scope's deadline. */
+static inline bool op_ended_by_scope(const struct op *op)
+{
+    return op->outer_first && op->outer_is_scope;
+}
 
 /* Puts the kernel's timer back to what it was. */
 void op_restore_timer(struct op *op);

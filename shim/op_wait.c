@@ -52,10 +52,12 @@ static struct timeval own_timer(const struct op *op)
 static int64_t span_of_op(struct op *op, int64_t now)
 {
     int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
-    int64_t scope_span = left_until(op->scope_deadline, now);
+    int64_t outer_span = left_until(op->outer_deadline, now);
     interruption_forget(op->fd);
-    op->scope_first = scope_span < span;
-    span = earlier(span, scope_span);
+    op->outer_first = outer_span < span;
+    if (op->outer_first && !op->outer_is_scope)
+        op->limit = connection_limit(op->fd, op->cell, op->state, PHASE_TOTAL);
+    span = earlier(span, outer_span);
     struct timeval own = own_timer(op);
     op->timer_is_own = own.tv_sec || own.tv_usec;
     if (op->timer_is_own) {
@@ -142,7 +144,7 @@ bool op_guard(struct op *op)
 
 void op_restart_clock(struct op *op)
 {
-    op->deadline = earlier(deadline_after(clock_now(), op->span), op->scope_deadline);
+    op->deadline = earlier(deadline_after(clock_now(), op->span), op->outer_deadline);
 }
 
 static bool expire(struct op *op)
@@ -150,11 +152,14 @@ static bool expire(struct op *op)
     if (op->timer_first)
         return false;       /* errno is what the kernel says when its timer ends the call */
     op->expired = true;
-    if (op->scope_first)
+    if (op_ended_by_scope(op)) {
         scope_note_expiry();
-    else if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
+        errno = ETIMEDOUT;
+        return false;
+    }
+    if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
         connection_shut(op->fd, op->cell, op->state);
-    errno = ETIMEDOUT;
+    errno = limit_error(op->limit, op->phase == PHASE_CONNECT);
     return false;
 }
 
@@ -165,7 +170,7 @@ static bool resume(struct op *op)
     if (!op->moved && !op->timer_is_own && signal_restarts())
         return true;
     int64_t now = clock_now();
-    if (!op->timer_first && !op->scope_first)
+    if (!op->timer_first && !op->outer_first)
         interruption_note(op->fd, op->phase, op->state, now, left_until(op->deadline, now));
     errno = EINTR;
     return false;

@@ -17,13 +17,14 @@ struct limits {
     int kinds;                      /* a bit (1 << enum kind) for each */
     int events;
     int action;
+    int error;                      /* index into error_words */
     const char *only, *skip;        /* programs' names; NULL is unset */
 };
 
 enum action { ACTION_SHUTDOWN, ACTION_ERROR };
 
 static struct limits limits = {
-    .phase = {UNSET, UNSET, UNSET, UNSET, UNSET},
+    .phase = {UNSET, UNSET, UNSET, UNSET, NEVER, UNSET},
     .standard = NEVER,
     .kinds = 1 << KIND_TCP,
 };
@@ -38,6 +39,7 @@ static const char *const kind_words[] = {"tcp", "udp", "unix", "vsock", "pipe", 
 static const enum kind word_kinds[] = {KIND_TCP, KIND_UDP, KIND_UNIX, KIND_VSOCK, KIND_PIPE};
 static const char *const event_words[] = {"connected", "all", "off", NULL};
 static const char *const action_words[] = {"shutdown", "error", NULL};
+static const char *const error_words[] = {"ETIMEDOUT", "EAGAIN", NULL};
 
 static bool read_duration(const char *text, void *value)
 {
@@ -67,6 +69,11 @@ static bool read_action(const char *text, void *value)
     return parse_word(text, action_words, value);
 }
 
+static bool read_error(const char *text, void *value)
+{
+    return parse_word(text, error_words, value);
+}
+
 static bool read_names(const char *text, void *value)
 {
     *(const char **)value = text;
@@ -87,10 +94,12 @@ static const struct key {
     {"TIMEOUTSOCK_ACCEPT", read_duration, &limits.phase[PHASE_ACCEPT], DURATIONS},
     {"TIMEOUTSOCK_READ", read_duration, &limits.phase[PHASE_READ], DURATIONS},
     {"TIMEOUTSOCK_WRITE", read_duration, &limits.phase[PHASE_WRITE], DURATIONS},
+    {"TIMEOUTSOCK_TOTAL", read_duration, &limits.phase[PHASE_TOTAL], DURATIONS},
     {"TIMEOUTSOCK_LOOKUP", read_duration, &limits.phase[PHASE_LOOKUP], DURATIONS},
     {"TIMEOUTSOCK_KINDS", read_kinds, &limits.kinds, "tcp or tcp,udp,unix,vsock,pipe or all"},
     {"TIMEOUTSOCK_EVENTS", read_events, &limits.events, "connected, all or off"},
     {"TIMEOUTSOCK_ACTION", read_action, &limits.action, "shutdown or error"},
+    {"TIMEOUTSOCK_ERRNO", read_error, &limits.error, "ETIMEDOUT or EAGAIN"},
     {"TIMEOUTSOCK_ONLY", read_names, &limits.only, "curl,wget"},
     {"TIMEOUTSOCK_SKIP", read_names, &limits.skip, "sshd,cron"},
 };
@@ -129,7 +138,7 @@ static void forget_all_limits(void)
 {
     limits.standard = NEVER;
     for (int phase = 0; phase < PHASE_COUNT; phase++)
-        limits.phase[phase] = UNSET;
+        limits.phase[phase] = phase == PHASE_TOTAL ? NEVER : UNSET;
 }
 
 void policy_init(void)
@@ -204,6 +213,11 @@ enum events policy_events(void)
 bool policy_shuts_down(void)
 {
     return limits.action == ACTION_SHUTDOWN;
+}
+
+int policy_error(void)
+{
+    return limits.error ? EAGAIN : ETIMEDOUT;
 }
 
 void policy_set_default_ms(int ms)

@@ -14,7 +14,9 @@ static inline bool kind_has_limits(enum kind kind)
     return kind >= KIND_TCP;
 }
 
-enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_LOOKUP, PHASE_COUNT };
+/* The first are those of timeoutsock.h. */
+enum phase { PHASE_CONNECT, PHASE_ACCEPT, PHASE_READ, PHASE_WRITE, PHASE_TOTAL, PHASE_LOOKUP, PHASE_COUNT };
+#define PHASE_OWN_COUNT PHASE_LOOKUP
 
 enum events { EVENTS_CONNECTED, EVENTS_ALL, EVENTS_OFF };
 
@@ -53,8 +55,10 @@ void policy_note_limit(int64_t span);
 
 enum events policy_events(void);
 
-/* Whether an imposed limit ends the connection (TIMEOUTSOCK_ACTION). */
+/* Whether an imposed limit ends the connection (TIMEOUTSOCK_ACTION), and the errno that it
+ * answers (TIMEOUTSOCK_ERRNO). */
 bool policy_shuts_down(void);
+int policy_error(void);
 
 /* The default limit in milliseconds, in the terms of timeoutsock.h. */
 void policy_set_default_ms(int ms);

@@ -100,9 +100,12 @@ static FILE *open_stream(int fd, bool is_standard, const char *mode)
     return f;
 }
 
-static bool has_limit(const struct cell *cell, uint32_t state)
+static bool has_limit(int fd, const struct cell *cell, uint32_t state)
 {
-    return connection_limit(cell, state, PHASE_READ).span != NEVER || connection_limit(cell, state, PHASE_WRITE).span != NEVER;
+    for (enum phase phase = PHASE_READ; phase <= PHASE_TOTAL; phase++)
+        if (connection_limit(fd, cell, state, phase).span != NEVER)
+            return true;
+    return false;
 }
 
 /* A program that knows of limits may set one, or be in a scope, at any time. */
@@ -112,7 +115,7 @@ static bool is_limited(int fd)
     if (!cell)
         return false;
     uint32_t state = fdtab_learn(fd, cell);
-    return kind_has_limits(state_kind(state)) && (policy_is_aware() || has_limit(cell, state));
+    return kind_has_limits(state_kind(state)) && (policy_is_aware() || has_limit(fd, cell, state));
 }
 
 /* What fdopen(3) reads in a mode: its first letter, and whether a '+' is among the next four. */

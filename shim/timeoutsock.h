@@ -43,9 +43,36 @@ extern "C" {
  *   ENOSYS    the library is not loaded */
 int tsock_set_timeout(int fd, int ms);
 
-/* Returns what tsock_set_timeout has set for fd, TSOCK_DEFAULT if it has set nothing,
- * or TSOCK_ERROR with errno EBADF, ENOTSOCK or ENOSYS as above. */
+/* Returns what tsock_set_timeout has set for fd, TSOCK_DEFAULT if it has set nothing (what
+ * holds for TSOCK_READ, if the phases have limits of their own), or TSOCK_ERROR with errno EBADF, ENOTSOCK or ENOSYS as above. */
 int tsock_get_timeout(int fd);
+
+/* What a limit bounds. */
+enum tsock_phase {
+    TSOCK_CONNECT,  /* a connect */
+    TSOCK_ACCEPT,   /* an accept */
+    TSOCK_READ,     /* one receiving call, or silence while the program waits to receive */
+    TSOCK_WRITE,    /* one sending call, or silence while the program waits to send */
+    TSOCK_TOTAL     /* the connection's whole life, however often something moves on it */
+};
+
+/* The same for one phase alone; tsock_set_timeout sets all but TSOCK_TOTAL.  That one counts
+ * from connect or accept, or from this call if the connection is there already, and when it
+ * has passed every further call fails at once.
+ *
+ * tsock_set_phase_timeout returns 0, or -1 with errno as tsock_set_timeout, and EINVAL for an
+ * unknown phase; tsock_get_phase_timeout returns what tsock_get_timeout returns, and
+ * TSOCK_ERROR with errno EINVAL for an unknown phase. */
+int tsock_set_phase_timeout(int fd, enum tsock_phase phase, int ms);
+int tsock_get_phase_timeout(int fd, enum tsock_phase phase);
+
+/* When a call on fd next times out, calls cleanup(fd, arg) once, before that call returns:
+ * for shutting down or closing what is of no use any more.  It runs in the thread, or signal
+ * handler, that has made the call, and errno is kept.  NULL: nothing is called.  It belongs to
+ * the descriptor number until that is closed, and is inherited by fork but not copied by dup.
+ *
+ * Returns 0, or -1 with errno EBADF, ENOTSOCK, ENOMEM or ENOSYS as tsock_set_timeout. */
+int tsock_set_cleanup(int fd, void (*cleanup)(int fd, void *arg), void *arg);
 
 /* Sets the default limit of this process in place of TIMEOUTSOCK_DEFAULT, for the kinds
  * of fd that TIMEOUTSOCK_KINDS covers and the phases that have no setting of their own.
@@ -138,6 +165,9 @@ static __inline__ int tsock_present(void)
  * answered here. */
 #pragma weak tsock_set_timeout
 #pragma weak tsock_get_timeout
+#pragma weak tsock_set_phase_timeout
+#pragma weak tsock_get_phase_timeout
+#pragma weak tsock_set_cleanup
 #pragma weak tsock_set_default_timeout
 #pragma weak tsock_get_default_timeout
 #pragma weak tsock_scope_begin
@@ -163,6 +193,9 @@ static __inline__ int tsock_absent_(int result)
 
 TSOCK_WEAK_(tsock_set_timeout, (int fd, int ms), (fd, ms), -1)
 TSOCK_WEAK_(tsock_get_timeout, (int fd), (fd), TSOCK_ERROR)
+TSOCK_WEAK_(tsock_set_phase_timeout, (int fd, enum tsock_phase phase, int ms), (fd, phase, ms), -1)
+TSOCK_WEAK_(tsock_get_phase_timeout, (int fd, enum tsock_phase phase), (fd, phase), TSOCK_ERROR)
+TSOCK_WEAK_(tsock_set_cleanup, (int fd, void (*cleanup)(int, void *), void *arg), (fd, cleanup, arg), -1)
 TSOCK_WEAK_(tsock_set_default_timeout, (int ms), (ms), -1)
 TSOCK_WEAK_(tsock_get_default_timeout, (void), (), TSOCK_ERROR)
 TSOCK_WEAK_(tsock_scope_begin, (tsock_scope_t *scope, int ms), (scope, ms), -1)
@@ -177,6 +210,9 @@ TSOCK_WEAK_(tsock_with_timeout, (int ms, int (*fn)(void *), void *arg, tsock_opt
 
 #define tsock_set_timeout(fd, ms) tsock_set_timeout_(fd, ms)
 #define tsock_get_timeout(fd) tsock_get_timeout_(fd)
+#define tsock_set_phase_timeout(fd, phase, ms) tsock_set_phase_timeout_(fd, phase, ms)
+#define tsock_get_phase_timeout(fd, phase) tsock_get_phase_timeout_(fd, phase)
+#define tsock_set_cleanup(fd, cleanup, arg) tsock_set_cleanup_(fd, cleanup, arg)
 #define tsock_set_default_timeout(ms) tsock_set_default_timeout_(ms)
 #define tsock_get_default_timeout() tsock_get_default_timeout_()
 #define tsock_scope_begin(scope, ms) tsock_scope_begin_(scope, ms)

@@ -14,15 +14,16 @@ static bool is_reported_by_us(uint32_t state)
     return state & STATE_ERROR && !(state & CELL_EXPIRED);
 }
 
-static int64_t expiry_of(struct cell *cell, uint32_t state, short events, int64_t now)
+static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, short events, int64_t now)
 {
-    struct limit limit = connection_wait_limit(cell, state, events);
+    struct limit limit = connection_wait_limit(fd, cell, state, events);
+    int64_t end = connection_wait_end(fd, cell, state);
     if (limit.span == NEVER)
-        return NEVER;
+        return end;
     int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
     if (!since)
         atomic_store_explicit(&cell->since, since = now, memory_order_relaxed);
-    return deadline_after(since, limit.span);
+    return earlier(deadline_after(since, limit.span), end);
 }
 
 int64_t watch_begin(int fd, short events, int64_t now)
@@ -33,7 +34,7 @@ int64_t watch_begin(int fd, short events, int64_t now)
     uint32_t state = fdtab_learn(fd, cell);
     if (is_reported_by_us(state) && is_reported_by_us(state = fdtab_verify(fd, cell)))
         return 0;
-    return expiry_of(cell, state, events, now);
+    return expiry_of(fd, cell, state, events, now);
 }
 
 void watch_ready(int fd)
@@ -87,9 +88,9 @@ static bool has_no_peer(int fd, struct cell *cell, uint32_t state)
 }
 
 /* by_kernel: whoever waits learns of it from the kernel alone. */
-static void expire(int fd, struct cell *cell, uint32_t state, bool by_kernel)
+static void expire(int fd, struct cell *cell, uint32_t state, struct limit limit, bool by_kernel)
 {
-    if (!cell_post_error(cell, state, ETIMEDOUT, by_kernel ? CELL_EXPIRED : 0))
+    if (!cell_post_error(cell, state, limit_error(limit, state & CELL_CONNECTING), by_kernel ? CELL_EXPIRED : 0))
         return;
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
     if (!by_kernel)
@@ -126,9 +127,12 @@ void watch_expire(int fd, short events, int64_t now)
     if (!cell)
         return;
     uint32_t state = cell_state(cell);
-    struct limit limit = connection_wait_limit(cell, state, events);
-    if (is_due(cell, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now))
-        expire(fd, cell, state, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
+    struct limit limit = connection_wait_limit(fd, cell, state, events);
+    bool over = connection_wait_end(fd, cell, state) <= now;
+    if (over)
+        limit = connection_limit(fd, cell, state, PHASE_TOTAL);
+    if (over || (is_due(cell, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now)))
+        expire(fd, cell, state, limit, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
 /* cell->watched: the events, which are those of poll; EPOLLONESHOT and EPOLLET; in how many
@@ -178,7 +182,7 @@ int64_t watch_by_epoll(int fd, int64_t now)
     if (!watched)
         return NEVER;
     uint32_t state = fdtab_learn(fd, cell);
-    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(cell, state, events_of(watched), now);
+    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(fd, cell, state, events_of(watched), now);
 }
 
 static bool takes_one_event(const struct cell *cell, uint32_t events)
@@ -267,12 +271,15 @@ void watch_expire_by_epoll(int fd, int64_t now)
     struct cell *cell = fdtab_cell(fd);
     uint32_t state = cell_state(cell), watched = watched_by_epoll(cell);
     short events = events_of(watched);
-    int64_t span = connection_wait_limit(cell, state, events).span;
-    if (!is_due(cell, span, now))
+    struct limit limit = connection_wait_limit(fd, cell, state, events);
+    bool over = connection_wait_end(fd, cell, state) <= now;
+    if (!over && !is_due(cell, limit.span, now))
         return;
-    if (takes_one_event(cell, watched & WATCHED_ONESHOT ? EPOLLONESHOT : 0) &&
-        !is_armed(fd, cell, events, atomic_load(&cell->mark)))
+    if (over)
+        expire(fd, cell, state, connection_limit(fd, cell, state, PHASE_TOTAL), true);
+    else if (takes_one_event(cell, watched & WATCHED_ONESHOT ? EPOLLONESHOT : 0) &&
+             !is_armed(fd, cell, events, atomic_load(&cell->mark)))
         atomic_store(&cell->since, NEVER);
-    else if (is_silent(fd, cell, state, awaited_events(watched), span, now))
-        expire(fd, cell, state, true);
+    else if (is_silent(fd, cell, state, awaited_events(watched), limit.span, now))
+        expire(fd, cell, state, limit, true);
 }

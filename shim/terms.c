@@ -1,0 +1,38 @@
+#include "terms.h"
+
+#include <stddef.h>
+
+#include "sparse.h"
+
+static struct sparse table = {.element = sizeof(struct terms)};
+
+struct terms *terms_find(int fd)
+{
+    return fd < 0 ? NULL : sparse_find(&table, fd);
+}
+
+struct terms *terms_make(int fd)
+{
+    return fd < 0 ? NULL : sparse_make(&table, fd);
+}
+
+void terms_reset(struct terms *terms, uint32_t own)
+{
+    for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
+        atomic_store_explicit(&terms->own[phase], phase == PHASE_TOTAL ? 0 : own, memory_order_relaxed);
+    atomic_store_explicit(&terms->born, 0, memory_order_relaxed);
+    atomic_store_explicit(&terms->lingers, false, memory_order_relaxed);
+    atomic_store_explicit(&terms->cleanup, NULL, memory_order_relaxed);
+}
+
+void terms_copy(int from, int to)
+{
+    struct terms *source = terms_find(from), *copy = terms_make(to);
+    if (!source || !copy)
+        return;
+    for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
+        atomic_store(&copy->own[phase], atomic_load(&source->own[phase]));
+    atomic_store(&copy->born, atomic_load(&source->born));
+    atomic_store(&copy->lingers, atomic_load(&source->lingers));
+    atomic_store(&copy->cleanup, NULL);
+}

@@ -1,0 +1,32 @@
+/* What is settled about one descriptor beyond a single limit: few have any of this, so it
+ * lies apart from their cells, and a cell says whether it is in force (OWN_TERMS).
+ *
+ * As with cells, what is written here about a descriptor of an earlier time is never read. */
+#ifndef TERMS_H
+#define TERMS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy.h"
+
+struct terms {
+    _Atomic uint32_t own[PHASE_OWN_COUNT];  /* as cell->own */
+    _Atomic int64_t born;           /* when the connection began; 0: it has not, or nobody knows */
+    _Atomic bool lingers;           /* the program has set SO_LINGER */
+    void (*_Atomic cleanup)(int fd, void *argument);
+    void *_Atomic argument;
+};
+
+/* NULL: there has never been room for them, or (making) no memory. */
+struct terms *terms_find(int fd);
+struct terms *terms_make(int fd);
+
+/* They begin, with one limit for all phases but the total. */
+void terms_reset(struct terms *terms, uint32_t own);
+
+/* A copied descriptor has the same terms, but for the cleanup, which is due once. */
+void terms_copy(int from, int to);
+
+#endif
