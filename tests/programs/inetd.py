@@ -40,6 +40,8 @@ PROGRAMS = (
     compiled("getline", "getline: beta 2"),
     compiled("scanf", "scanf: beta 2"),
     compiled("read", "beta 2"),
+    Program("iostream", "$tmp/iostream", "iostream: beta 2", "inetd"),
+    Program("iostream-apart", "$tmp/iostream apart", "iostream: beta 2", "inetd"),
     Program("cat", "cat", "beta 2"),
     Program("sed", "sed -u 's/^/sed: /'", "sed: beta 2"),
     Program("bash", "bash -c 'while read -r line; do echo bash: $$line || exit; done'",

@@ -233,8 +233,9 @@ def compile_java(services):
 
 
 def compile_inetd(services):
-    call("cc", "-O2", "-o", services.directory / "inetd", CLIENTS / "inetd.c",
-         env=services.environment)
+    for compiler, source in ("cc", "inetd.c"), ("c++", "iostream.cc"):
+        call(compiler, "-O2", "-o", services.directory / Path(source).stem, CLIENTS / source,
+             env=services.environment)
 
 
 def find_aiohttp(services):
