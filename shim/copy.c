@@ -63,12 +63,12 @@ static ssize_t copy_into_socket(struct op *op, const struct copy *c)
         ssize_t n = copy_if_ready(op, c, portion, POLLOUT);
         if (n >= 0 && is_all(op, c, done += (size_t)n, (size_t)n, portion))
             return op_end(op, (ssize_t)done);
+        if (n >= 0)
+            op_goes_on(op);
         if (n == (ssize_t)portion)
             continue;
         waited = true;
-        if (n >= 0)
-            op_goes_on(op);
-        else if (errno == EAGAIN && !op->error && !connection_busy(op->fd, POLLOUT) && source_is_empty(c))
+        if (n < 0 && errno == EAGAIN && !op->error && !connection_busy(op->fd, POLLOUT) && source_is_empty(c))
             return op_end(op, done ? (ssize_t)done : -1);
         if (!op_wait(op, POLLOUT))
             return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);

@@ -102,13 +102,18 @@ void op_restore_timer(struct op *op);
 ssize_t op_end(struct op *op, ssize_t n);
 
 /* Ends an op that has moved `n` > 0 bytes or messages and then failed: returns n, and what
- * the failure was is answered by the next call, as the kernel does. */
+ * the failure was is answered by the next call, as the kernel does.  A limit that passes while
+ * bytes still move ends the call, but not the connection. */
 ssize_t op_end_partly(struct op *op, ssize_t n);
 
 /* After a try that has moved a part: whether op_wait is to be asked for the rest.  False:
  * the kernel, bounded by its timer, has stopped for a reason of its own (a signal, an
  * error) and the part is the answer. */
 bool op_goes_on(struct op *op);
+
+/* When its limit has passed: what is left of it since bytes last moved on the connection, in
+ * nanoseconds; 0 if none have in the second half of it, or the limit is an outer deadline. */
+int64_t op_rest_of_limit(const struct op *op);
 
 /* Whether the deadline of an op that is waiting has passed. */
 bool op_time_is_up(const struct op *op);

@@ -47,17 +47,22 @@ static struct timeval own_timer(const struct op *op)
     return t;
 }
 
+static int64_t bounded_by_outer(struct op *op, int64_t now, int64_t span)
+{
+    int64_t outer_span = left_until(op->outer_deadline, now);
+    op->outer_first = outer_span < span;
+    if (op->outer_first && !op->outer_is_scope)
+        op->limit = connection_limit(op->fd, op->cell, op->state, PHASE_TOTAL);
+    return earlier(span, outer_span);
+}
+
 /* How long this op may wait: its limit, what is left of it after EINTR, or less if the
  * program itself says so. */
 static int64_t span_of_op(struct op *op, int64_t now)
 {
     int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
-    int64_t outer_span = left_until(op->outer_deadline, now);
     interruption_forget(op->fd);
-    op->outer_first = outer_span < span;
-    if (op->outer_first && !op->outer_is_scope)
-        op->limit = connection_limit(op->fd, op->cell, op->state, PHASE_TOTAL);
-    span = earlier(span, outer_span);
+    span = bounded_by_outer(op, now, span);
     struct timeval own = own_timer(op);
     op->timer_is_own = own.tv_sec || own.tv_usec;
     if (op->timer_is_own) {
@@ -147,24 +152,46 @@ void op_restart_clock(struct op *op)
     op->deadline = earlier(deadline_after(clock_now(), op->span), op->outer_deadline);
 }
 
+int64_t op_rest_of_limit(const struct op *op)
+{
+    int64_t quiet = op->outer_first ? NEVER : connection_quiet(op->fd);
+    return quiet < op->limit.span / 2 ? op->limit.span - quiet : 0;
+}
+
+/* An imposed limit is there to end what hangs.  A send for which there is no room yet, because
+ * the kernel is busy with what was sent before, does not while that moves. */
+static bool goes_on_sending(struct op *op)
+{
+    if (op->phase != PHASE_WRITE || op->moved || op->timer_is_own || !op->limit.imposed)
+        return false;
+    int64_t left = op_rest_of_limit(op), now = clock_now();
+    if (left)
+        op->deadline = deadline_after(now, bounded_by_outer(op, now, left));
+    return left;
+}
+
 static bool expire(struct op *op)
 {
     if (op->timer_first)
         return false;       /* errno is what the kernel says when its timer ends the call */
+    if (goes_on_sending(op)) {
+        errno = EAGAIN;
+        return true;
+    }
     op->expired = true;
     if (op_ended_by_scope(op)) {
         scope_note_expiry();
         errno = ETIMEDOUT;
         return false;
     }
-    if (limit_ends_connection(op->limit) && connection_has_peer(op->fd))
+    if (limit_ends_connection(op->limit) && !(op->moved && op_rest_of_limit(op)) && connection_has_peer(op->fd))
         connection_shut(op->fd, op->cell, op->state);
     errno = limit_error(op->limit, op->phase == PHASE_CONNECT);
     return false;
 }
 
-/* What has moved already is the answer of an interrupted call, whatever the handler. */
-/* signal(7): with a timer of the program's own on the socket the kernel never restarts. */
+/* What has moved already is the answer of an interrupted call, whatever the handler.
+ * signal(7): with a timer of the program's own on the socket the kernel never restarts. */
 static bool resume(struct op *op)
 {
     if (!op->moved && !op->timer_is_own && signal_restarts())
@@ -258,8 +285,8 @@ bool op_wait(struct op *op, short events)
     }
     /* Poll said ready and the try found nothing: another reader was faster, or poll cannot
      * tell for this call (a full datagram queue, a filled error queue).  Asking it again
-     * might spin.  A pipe has only other readers. */
-    if (!op->ready || op_is_pipe(op))
+     * might spin.  A pipe has only other readers, and a guarded call waits itself. */
+    if (!op->ready || op_is_pipe(op) || op->timed)
         return poll_until_deadline(op, events);
     use_kernel_timer(op);
     return true;
