@@ -261,16 +261,13 @@ INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen
 }
 ALIAS_TIME64_OF(setsockopt, int, __setsockopt64, (int fd, int level, int name, const void *value, socklen_t len))
 
-/* A connect that we have ended leaves the kernel without an error, or with another one.  EAGAIN
- * is no error of a connection: TIMEOUTSOCK_ERRNO is about calls. */
+/* A connect that we have ended leaves the kernel without an error, or with another one. */
 INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
     int r = REAL(getsockopt)(fd, level, name, value, len);
     struct cell *cell;
     if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && policy_is_armed() && (cell = fdtab_cell(fd))) {
-        int error = cell_take_error(cell);
-        if (error == EAGAIN)
-            error = ETIMEDOUT;
+        int error = connection_fate(cell);
         if (error && *len >= sizeof error)
             memcpy(value, &error, sizeof error);
     }
