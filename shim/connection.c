@@ -118,6 +118,12 @@ int limit_error(struct limit limit, bool connecting)
     return limit.imposed && !connecting ? policy_error() : ETIMEDOUT;
 }
 
+int connection_fate(struct cell *cell)
+{
+    int error = cell_take_error(cell);
+    return error == EAGAIN ? ETIMEDOUT : error;
+}
+
 void connection_clean_up(int fd, const struct cell *cell)
 {
     struct terms *terms = fdtab_terms(fd, cell);

@@ -31,6 +31,10 @@ int64_t connection_wait_end(int fd, struct cell *cell, uint32_t state);
 bool limit_ends_connection(struct limit limit);
 int limit_error(struct limit limit, bool connecting);
 
+/* The error that the next call answers, for one that asks what has become of the connection:
+ * EAGAIN (TIMEOUTSOCK_ERRNO) is for calls that move data, and here would mean another thing. */
+int connection_fate(struct cell *cell);
+
 /* A call on it has timed out: what the program wants to be called for that is, once. */
 void connection_clean_up(int fd, const struct cell *cell);
 

@@ -248,12 +248,12 @@ ALIAS_TIME64_OF(ioctl, int, __ioctl_time64, (int fd, ioctl_request what, ...))
 INTERPOSE int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
     int r = REAL(setsockopt)(fd, level, name, value, len);
+    if (r == 0 && level == SOL_SOCKET && name == SO_LINGER)
+        linger_note(value, len);
     if (r == 0 && level == SOL_SOCKET && policy_is_armed()) {
         struct cell *cell = fdtab_cell(fd);
         if (name == SO_RCVTIMEO_OLD || name == SO_RCVTIMEO_NEW || name == SO_SNDTIMEO_OLD || name == SO_SNDTIMEO_NEW)
             fdtab_note_timer(fd);
-        if (name == SO_LINGER)
-            linger_note(fd, value, len);
         if (name == SO_RCVLOWAT && cell)
             cell_set(cell, CELL_LOWAT);
     }
@@ -267,7 +267,7 @@ INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *le
     int r = REAL(getsockopt)(fd, level, name, value, len);
     struct cell *cell;
     if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && policy_is_armed() && (cell = fdtab_cell(fd))) {
-        int error = cell_take_error(cell);
+        int error = connection_fate(cell);
         if (error && *len >= sizeof error)
             memcpy(value, &error, sizeof error);
     }

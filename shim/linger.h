@@ -5,8 +5,8 @@
 
 #include <sys/socket.h>
 
-/* The program has set SO_LINGER on fd. */
-void linger_note(int fd, const void *value, socklen_t length);
+/* The program has set SO_LINGER on a socket, limited or not (yet). */
+void linger_note(const void *value, socklen_t length);
 
 /* fd is about to be closed. */
 void linger_bound(int fd);

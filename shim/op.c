@@ -6,6 +6,13 @@
 #include "interruption.h"
 #include "scope.h"
 
+static int posted_error(struct cell *cell, uint32_t state, enum phase phase, int flags)
+{
+    if (!(state & STATE_ERROR) || flags & (MSG_ERRQUEUE | MSG_OOB))
+        return 0;
+    return phase == PHASE_CONNECT ? connection_fate(cell) : cell_take_error(cell);
+}
+
 static bool needs_op(struct op *op, uint32_t state, int flags)
 {
     if (flags & (MSG_ERRQUEUE | MSG_OOB))
@@ -55,7 +62,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->cell = cell;
     op->limit = connection_limit(fd, cell, state, phase);
     set_outer_deadline(op, state);
-    op->error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(cell) : 0;
+    op->error = posted_error(cell, state, phase, flags);
     if (!op->error)
         op->error = error_of_outer_deadline(op, state, flags);
     if (!op->error && !needs_op(op, state, flags)) {

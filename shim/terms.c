@@ -21,7 +21,6 @@ void terms_reset(struct terms *terms, uint32_t own)
     for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
         atomic_store_explicit(&terms->own[phase], phase == PHASE_TOTAL ? 0 : own, memory_order_relaxed);
     atomic_store_explicit(&terms->born, 0, memory_order_relaxed);
-    atomic_store_explicit(&terms->lingers, false, memory_order_relaxed);
     atomic_store_explicit(&terms->cleanup, NULL, memory_order_relaxed);
 }
 
@@ -33,6 +32,5 @@ void terms_copy(int from, int to)
     for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
         atomic_store(&copy->own[phase], atomic_load(&source->own[phase]));
     atomic_store(&copy->born, atomic_load(&source->born));
-    atomic_store(&copy->lingers, atomic_load(&source->lingers));
     atomic_store(&copy->cleanup, NULL);
 }

@@ -14,7 +14,6 @@
 struct terms {
     _Atomic uint32_t own[PHASE_OWN_COUNT];  /* as cell->own */
     _Atomic int64_t born;           /* when the connection began; 0: it has not, or nobody knows */
-    _Atomic bool lingers;           /* the program has set SO_LINGER */
     void (*_Atomic cleanup)(int fd, void *argument);
     void *_Atomic argument;
 };

@@ -80,6 +80,21 @@ START_TEST(whichever_call_comes_first_takes_the_answer)
 }
 END_TEST
 
+/* TIMEOUTSOCK_ERRNO=EAGAIN: it is about calls that move data, not about what has become of a
+ * connection. */
+START_TEST(data_says_eagain_and_the_connection_etimedout)
+{
+    static const struct { ssize_t (*call)(int fd); int error; } calls[] = {
+        {by_recv, EAGAIN}, {by_read, EAGAIN}, {by_send, EAGAIN}, {by_connect, ETIMEDOUT}, {by_so_error, ETIMEDOUT}};
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        int fd = tcp_pair().here;
+        expire(fd, POLLIN);
+        ck_fails(calls[i].error, calls[i].call(fd));
+        ck_assert_int_eq(by_recv(fd), 0);
+    }
+}
+END_TEST
+
 START_TEST(it_stays_ready_for_both_directions)
 {
     int fd = tcp_pair().here;
@@ -249,6 +264,8 @@ int main(int argc, char **argv)
                the_peer_is_told_that_it_is_over, a_new_connection_of_the_same_number_knows_nothing_of_it), all},
         {"expired, ACTION=error", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms", "TIMEOUTSOCK_ACTION=error"),
          TESTS(with_action_error_it_is_reported_and_stays_usable), all},
+        {"expired, ERRNO=EAGAIN", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms", "TIMEOUTSOCK_ERRNO=EAGAIN"),
+         TESTS(data_says_eagain_and_the_connection_etimedout), all},
         {"expired, by the program", SETTINGS("TIMEOUTSOCK_DEFAULT=30"),
          TESTS(with_a_limit_of_its_own_it_is_reported_and_stays_usable,
                with_the_programs_default_it_is_reported_and_stays_usable,

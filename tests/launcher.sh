@@ -136,7 +136,7 @@ test_durations() {
 }
 
 test_options() {
-    for option in default connect accept read write; do
+    for option in default connect accept read write total lookup; do
         name=TIMEOUTSOCK_$(echo $option | tr '[:lower:]' '[:upper:]')
         sets "$name=1.5" --$option 1.5
         sets "$name=1.5" --$option=1.5 --
@@ -167,15 +167,26 @@ test_words() {
     for action in shutdown error; do
         sets "TIMEOUTSOCK_ACTION=$action TIMEOUTSOCK_DEFAULT=5" --action $action 5
     done
+    for error in ETIMEDOUT EAGAIN; do
+        sets "TIMEOUTSOCK_DEFAULT=5 TIMEOUTSOCK_ERRNO=$error" --errno $error 5
+    done
     for value in '' none ALL 'off ' connected,all shutdown; do
         refuses 125 "bad value \"$value\" for --events (try connected, all or off)" --events "$value" 5 echo ran
     done
     for value in '' off Error all; do
         refuses 125 "bad value \"$value\" for --action (try shutdown or error)" --action="$value" 5 echo ran
     done
+    for value in '' etimedout 'EAGAIN ' ETIMEDOUT,EAGAIN EINTR; do
+        refuses 125 "bad value \"$value\" for --errno (try ETIMEDOUT or EAGAIN)" --errno "$value" 5 echo ran
+    done
 }
 
 test_environment() {
+    for name in DEFAULT CONNECT ACCEPT READ WRITE TOTAL LOOKUP; do
+        export "TIMEOUTSOCK_$name=7"
+        sets "TIMEOUTSOCK_$name=7" --
+        unset "TIMEOUTSOCK_$name"
+    done
     export TIMEOUTSOCK_READ=7
     sets 'TIMEOUTSOCK_DEFAULT=5 TIMEOUTSOCK_READ=7' 5
     sets 'TIMEOUTSOCK_READ=9' --read 9
@@ -206,7 +217,8 @@ test_usage() {
     claim 'the version' "0|$(sed -n 's/^PACKAGE_VERSION = /timeoutsock /p' "$build/Makefile")|" "$status|$out|$err"
     launch --help
     claim 'the help ends well' '0|' "$status|$err"
-    for option in --default --connect --accept --read --write --kinds --events --action --help --version; do
+    for option in --default --connect --accept --read --write --total --lookup --kinds --events \
+        --action --errno --help --version; do
         claim "the help knows $option" yes "$(grep -qe "$option" "$dir/out" && echo yes)"
     done
 }

@@ -112,9 +112,9 @@ def stop_daemon(server, end):
         server.wait()
 
 
-def listens(port):
+def listens(port, address="127.0.0.1"):
     def ask():
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        with contextlib.suppress(OSError), socket.create_connection((address, port)):
             return True
         return False
     return ask
@@ -180,20 +180,20 @@ def start_postgres(services):
     return port
 
 
-def start_mysql(services):
+def start_mysql(services, address="127.0.0.1", clients="127.0.0.1"):
     directory, port = services.own_directory("mysql"), free_port()
     # tester may come without a password, from this machine only.
     (services.directory / "accounts.sql").write_text(
-        "create user tester@'127.0.0.1';\ngrant all on *.* to tester@'127.0.0.1';\n")
+        f"create user tester@'{clients}';\ngrant all on *.* to tester@'{clients}';\n")
     call("mariadb-install-db", "--no-defaults", f"--datadir={directory}",
          "--auth-root-authentication-method=normal", env=services.environment, cwd="/",
          **as_nobody())
     services.daemon(
-        ["mariadbd", "--no-defaults", f"--datadir={directory}", "--bind-address=127.0.0.1",
+        ["mariadbd", "--no-defaults", f"--datadir={directory}", f"--bind-address={address}",
          f"--port={port}", f"--socket={directory}/socket", "--skip-name-resolve",
          f"--init-file={services.directory}/accounts.sql", "--local-infile=1",
          f"--pid-file={directory}/pid", "--max-allowed-packet=64M"],
-        services.answers("mariadb-admin", "--no-defaults", "--protocol=tcp", "-h", "127.0.0.1",
+        services.answers("mariadb-admin", "--no-defaults", "--protocol=tcp", "-h", address,
                          "-P", port, "-u", "tester", "ping"),
         **as_nobody())
     return port
