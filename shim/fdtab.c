@@ -19,16 +19,26 @@ static struct sparse cells = {.element = sizeof(struct cell)};
  * word lies in a page that fork() empties, so that a child made by whatever means (clone(2),
  * _Fork()) finds 0 in its copy and makes it its own. */
 static _Atomic pid_t *_Atomic owner;
+static _Atomic pid_t owner_without_page;
+
+/* Without such a page only the child of fork() makes its copy its own, as it does anyhow. */
+static _Atomic pid_t *owner_page(void)
+{
+    _Atomic pid_t *page = sparse_pages(sizeof *page);
+    if (!page)
+        return &owner_without_page;
+    madvise((void *)page, sizeof *page, MADV_WIPEONFORK);
+    return page;
+}
 
 void fdtab_own(void)
 {
     _Atomic pid_t *page = atomic_load(&owner);
-    if (!page && (page = sparse_pages(sizeof *page))) {
-        madvise((void *)page, sizeof *page, MADV_WIPEONFORK);
+    if (!page) {
+        page = owner_page();
         atomic_store(&owner, page);
     }
-    if (page)
-        atomic_store(page, getpid());
+    atomic_store(page, getpid());
 }
 
 /* At once after fork(), lest the child's own vfork() child makes the copy its own first. */
@@ -153,8 +163,8 @@ void fdtab_copy(int from, int to)
     if (!source || !copy || source == copy || !fdtab_is_ours())
         return;
     uint32_t state = cell_state(source), own = atomic_load(&source->own);
-    if (own == OWN_TERMS)
-        terms_copy(from, to);
+    if (own == OWN_TERMS && !terms_copy(from, to))
+        own = 0;
     renew(copy, state & ~STATE_GENERATION, own);
     if (state_kind(state) == KIND_EPOLL)
         atomic_store(&epolls_have_copies, true);

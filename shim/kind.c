@@ -39,7 +39,10 @@ static bool has_timeout(int fd, int name)
 static uint32_t ask_about_socket(int fd, int domain)
 {
     uint32_t flags;
-    enum kind kind = kind_of_socket(domain, option(fd, SO_TYPE), option(fd, SO_PROTOCOL), &flags);
+    int type = option(fd, SO_TYPE), protocol = option(fd, SO_PROTOCOL);
+    if (type < 0 || protocol < 0)
+        return KIND_UNKNOWN;
+    enum kind kind = kind_of_socket(domain, type, protocol, &flags);
     if (has_timeout(fd, SO_RCVTIMEO) || has_timeout(fd, SO_SNDTIMEO))
         flags |= CELL_TIMER;
     if (option(fd, SO_RCVLOWAT) > 1)

@@ -109,24 +109,18 @@ static bool is_told_once(int error)
     return error != EAGAIN && error != EINTR && error != EINPROGRESS && error != EPIPE;
 }
 
-/* An imposed limit has not ended a connection on which bytes still move, but the program's
- * next call may only wait for what is left of it since they last did. */
-static void leave_rest(const struct op *op)
-{
-    int64_t left = limit_ends_connection(op->limit) ? op_rest_of_limit(op) : 0;
-    if (left)
-        interruption_note(op->fd, op->phase, op->state, clock_now(), left);
-}
-
 ssize_t op_end_partly(struct op *op, ssize_t n)
 {
     int error = errno;
     bool ended = op->expired && cell_state(op->cell) & CELL_EXPIRED;
     if (ended || (!op->expired && is_told_once(error)))
         cell_post_error(op->cell, op->state, error, 0);
+    /* A connection on which bytes still move has not ended, but the program's next call may
+     * only wait for what is left since they last did. */
+    int64_t left = op->expired && !ended && limit_ends_connection(op->limit) ? op_rest_of_limit(op) : 0;
     op_end(op, n);
-    if (op->expired && !ended)
-        leave_rest(op);
+    if (left)
+        interruption_note(op->fd, op->phase, op->state, clock_now(), left);
     return n;
 }
 

@@ -73,19 +73,26 @@ static int64_t span_of_op(struct op *op, int64_t now)
     return span;
 }
 
+enum mode { BLOCKING, NONBLOCKING, UNKNOWN_MODE };
+
+static enum mode mode_of(int fd)
+{
+    int flags = REAL(fcntl)(fd, F_GETFL);
+    return flags < 0 ? UNKNOWN_MODE : flags & O_NONBLOCK ? NONBLOCKING : BLOCKING;
+}
+
 /* The caller's errno is that of the failed try and stays, unless the op begins to wait. */
-static bool start_waiting(struct op *op)
+static enum mode start_waiting(struct op *op)
 {
     int error = errno;
-    int flags = REAL(fcntl)(op->fd, F_GETFL);
-    bool blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    enum mode mode = mode_of(op->fd);
     int64_t now = clock_now();
-    if (blocking)
+    if (mode == BLOCKING)
         op->deadline = deadline_after(now, op->span = span_of_op(op, now));
-    else if (flags >= 0)
+    else if (mode == NONBLOCKING)
         cell_set(op->cell, CELL_NONBLOCK);
     errno = error;
-    return blocking;
+    return mode;
 }
 
 static void restore_timer(void *argument)
@@ -132,7 +139,7 @@ bool op_leave_to_kernel(struct op *op)
 {
     if (op->error)
         return true;
-    if (op->never_waits || op_is_pipe(op) || !start_waiting(op)) {
+    if (op->never_waits || op_is_pipe(op) || start_waiting(op) != BLOCKING) {
         errno = op->saved_errno;
         return false;
     }
@@ -207,7 +214,7 @@ static bool resume(struct op *op)
  * descriptor. */
 static bool is_blocking_still(struct op *op)
 {
-    bool blocking = !(REAL(fcntl)(op->fd, F_GETFL) & O_NONBLOCK);
+    bool blocking = mode_of(op->fd) != NONBLOCKING;
     errno = EAGAIN;
     return blocking;
 }
@@ -267,6 +274,13 @@ static bool would_wait(const struct op *op)
            (errno == EALREADY && op->timed && op_time_is_up(op));
 }
 
+/* The next try is the call as the program has made it, and is the last one. */
+static bool leave_to_host(struct op *op)
+{
+    op->dontwait = 0;
+    return op->never_waits = true;
+}
+
 bool op_wait(struct op *op, short events)
 {
     if (op->error) {
@@ -275,8 +289,11 @@ bool op_wait(struct op *op, short events)
     }
     if (op->never_waits || !would_wait(op))
         return false;
-    if (!op->deadline && !start_waiting(op))
-        return false;
+    if (!op->deadline) {
+        enum mode mode = start_waiting(op);
+        if (mode != BLOCKING)
+            return mode == UNKNOWN_MODE && leave_to_host(op);
+    }
     if (!op->dontwait) {
         bool again = goes_on_in_kernel(op);
         if (again)

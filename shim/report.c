@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +42,14 @@ static void add_word(struct line *line, const char *word)
     }
 }
 
+/* A program that says nothing on standard error may have any there: a full pipe, which a line
+ * would wait for, or one that nobody reads, for which SIGPIPE would end it. */
+static bool takes_a_line(void)
+{
+    struct pollfd p = {STDERR_FILENO, POLLOUT, 0};
+    return REAL(poll)(&p, 1, 0) == 1 && p.revents == POLLOUT;
+}
+
 void report_line(const char *word, ...)
 {
     int saved_errno = errno;
@@ -52,6 +61,7 @@ void report_line(const char *word, ...)
         add_word(&line, word);
     va_end(words);
     line.text[line.used++] = '\n';
-    (void)!REAL(write)(STDERR_FILENO, line.text, line.used);
+    if (takes_a_line())
+        (void)!REAL(write)(STDERR_FILENO, line.text, line.used);
     errno = saved_errno;
 }

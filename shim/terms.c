@@ -24,13 +24,14 @@ void terms_reset(struct terms *terms, uint32_t own)
     atomic_store_explicit(&terms->cleanup, NULL, memory_order_relaxed);
 }
 
-void terms_copy(int from, int to)
+bool terms_copy(int from, int to)
 {
     struct terms *source = terms_find(from), *copy = terms_make(to);
     if (!source || !copy)
-        return;
+        return false;
     for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
         atomic_store(&copy->own[phase], atomic_load(&source->own[phase]));
     atomic_store(&copy->born, atomic_load(&source->born));
     atomic_store(&copy->cleanup, NULL);
+    return true;
 }

@@ -25,7 +25,8 @@ struct terms *terms_make(int fd);
 /* They begin, with one limit for all phases but the total. */
 void terms_reset(struct terms *terms, uint32_t own);
 
-/* A copied descriptor has the same terms, but for the cleanup, which is due once. */
-void terms_copy(int from, int to);
+/* A copied descriptor has the same terms, but for the cleanup, which is due once.
+ * False: there are none, or no memory. */
+bool terms_copy(int from, int to);
 
 #endif

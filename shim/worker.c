@@ -60,7 +60,8 @@ static bool start(struct job *job, pthread_t *thread)
 {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before))
+        return false;
     bool started = !pthread_create(thread, NULL, work, job);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
