@@ -50,6 +50,22 @@ claim "its tables are read-only after start" "yes" \
 claim "it has no text relocations" "" "$(readelf -d "$library" | grep TEXTREL)"
 claim "its stack is not executable" "RW" \
     "$(readelf -W -l "$library" | awk '/GNU_STACK/ {print $7}')"
+claim "nothing that is written can be executed" "" \
+    "$(readelf -W -l "$library" | awk '$1 == "LOAD" && /RWE/')"
+claim "what overruns an array on the stack is caught" "yes" \
+    "$(nm -D --undefined-only "$library" | grep -q ' __stack_chk_fail' && echo yes)"
+
+# x86 alone marks where an indirect branch may land, and says who keeps to a shadow stack.
+unmarked() {
+    objdump -d --no-show-raw-insn "$library" | awk '/^[0-9a-f]+ </ { name = substr($2, 2, length($2) - 3); next }
+        name { if ($2 !~ /^endbr/) print name; name = "" }' | grep -Fx "$(exported)"
+}
+case $(readelf -h "$library" | sed -n 's/ *Machine: *//p') in
+*X86-64 | *80386)
+    claim "indirect branches land where they may" "" "$(unmarked | sorted)"
+    claim "it keeps to a shadow stack" "yes" "$(readelf -n "$library" | grep -q 'x86 feature:.*SHSTK' && echo yes)"
+    ;;
+esac
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
