@@ -43,8 +43,9 @@ extern "C" {
  *   ENOSYS    the library is not loaded */
 int tsock_set_timeout(int fd, int ms);
 
-/* Returns what tsock_set_timeout has set for fd, TSOCK_DEFAULT if it has set nothing (what
- * holds for TSOCK_READ, if the phases have limits of their own), or TSOCK_ERROR with errno EBADF, ENOTSOCK or ENOSYS as above. */
+/* Returns what tsock_set_timeout has set for fd (what holds for TSOCK_READ, if the phases have
+ * limits of their own), TSOCK_DEFAULT if it has set nothing, or TSOCK_ERROR with errno EBADF,
+ * ENOTSOCK, ENOMEM or ENOSYS as above. */
 int tsock_get_timeout(int fd);
 
 /* What a limit bounds. */
@@ -52,13 +53,15 @@ enum tsock_phase {
     TSOCK_CONNECT,  /* a connect */
     TSOCK_ACCEPT,   /* an accept */
     TSOCK_READ,     /* one receiving call, or silence while the program waits to receive */
-    TSOCK_WRITE,    /* one sending call, or silence while the program waits to send */
+    TSOCK_WRITE,    /* one sending call, silence while the program waits to send, or a close that
+                     * lingers, in whole seconds, rounded up */
     TSOCK_TOTAL     /* the connection's whole life, however often something moves on it */
 };
 
 /* The same for one phase alone; tsock_set_timeout sets all but TSOCK_TOTAL.  That one counts
  * from connect or accept, or from this call if the connection is there already, and when it
- * has passed every further call fails at once.
+ * has passed every further call fails at once, also one that would not wait.  To set it anew
+ * moves the end and not the beginning.
  *
  * tsock_set_phase_timeout returns 0, or -1 with errno as tsock_set_timeout, and EINVAL for an
  * unknown phase; tsock_get_phase_timeout returns what tsock_get_timeout returns, and
@@ -96,8 +99,9 @@ int tsock_get_default_timeout(void);
  * scope ends, each further blocking call fails at once.  Nothing happens to a connection.
  *
  * Scopes nest: the earliest deadline ends a call, and tsock_scope_expired tells whose it was.
- * A scope that is a local variable ends by itself when longjmp leaves its function or the
- * thread ends.  The child of fork is in the same scopes as the thread that has called it. */
+ * A scope that is a local variable ends by itself when the thread ends or longjmp leaves its
+ * function, except on musl, where the compiler has inlined that into the one that has called
+ * setjmp, and where more than 64 KB of stack lie between.  The child of fork is in the same scopes as the thread that has called it. */
 typedef struct tsock_scope {
     void *private_[10];
 } tsock_scope_t;
