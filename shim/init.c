@@ -25,10 +25,9 @@ __attribute__((constructor)) static void init(void)
     if (!has_clock())
         policy_step_aside();
     policy_init();
-    if (policy_is_armed()) {
+    if (policy_is_armed())
         fdtab_own();
 #ifdef __GLIBC__
-        stream_init();
+    stream_init();
 #endif
-    }
 }

@@ -68,7 +68,8 @@ static const cookie_io_functions_t functions = {read_stream, write_stream, seek_
 /* A stream becomes one of wide characters at its first such call (fwide(3)), and for that has
  * room that a cookie stream lacks: it gets a copy of what libc's own have at the start.  How
  * large that is nobody tells, but libc's three lie one behind the other.  From then on libc
- * reads and writes by itself, without a limit. */
+ * reads, writes and closes by itself, without a limit, and our memory for it is lost; so it is
+ * when freopen(3) makes another stream of it. */
 static max_align_t wide_start[16];
 static size_t wide_size;
 
@@ -121,7 +122,7 @@ static bool is_limited(int fd)
 /* What fdopen(3) reads in a mode: its first letter, and whether a '+' is among the next four. */
 static bool reads_and_writes(const char *mode)
 {
-    return memchr(mode + 1, '+', strnlen(mode + 1, 4));
+    return *mode && memchr(mode + 1, '+', strnlen(mode + 1, 4));
 }
 
 /* fdopen's own reasons to refuse, and what "a" does to the descriptor. */
@@ -170,7 +171,7 @@ static void replace_standard(int fd, const char *mode)
 void stream_init(void)
 {
     measure_wide();
-    if (iostreams_are_bound())
+    if (!policy_is_armed() || iostreams_are_bound())
         return;
     replace_standard(STDIN_FILENO, "r");
     replace_standard(STDOUT_FILENO, "w");

@@ -3,7 +3,8 @@
 #ifndef STREAM_H
 #define STREAM_H
 
-/* Replaces those of stdin, stdout and stderr that are limited, as under inetd(8). */
+/* At the start of the program.  Replaces those of stdin, stdout and stderr that are limited,
+ * as under inetd(8). */
 void stream_init(void);
 
 #endif
