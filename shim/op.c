@@ -118,6 +118,6 @@ bool op_was_stale(struct op *op)
         errno = EBADF;
         return false;
     }
-    cell_drop(op->cell);
+    cell_drop(op->fd, op->cell);
     return true;
 }
