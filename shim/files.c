@@ -172,10 +172,10 @@ INTERPOSE int close(int fd)
 ALIAS_OF(close, int, __close, (int fd))
 
 /* Copying over an open descriptor closes it. */
-static void note_end(int fd)
+static void note_end(int from, int to)
 {
-    if (policy_is_armed())
-        linger_bound(fd);
+    if (from != to && policy_is_armed())
+        linger_bound(to);
 }
 
 static int note_copy(int from, int to)
@@ -192,14 +192,14 @@ INTERPOSE int dup(int fd)
 
 INTERPOSE int dup2(int fd, int to)
 {
-    note_end(to);
+    note_end(fd, to);
     return note_copy(fd, REAL(dup2)(fd, to));
 }
 ALIAS_OF(dup2, int, __dup2, (int fd, int to))
 
 INTERPOSE int dup3(int fd, int to, int flags)
 {
-    note_end(to);
+    note_end(fd, to);
     return note_copy(fd, REAL(dup3)(fd, to, flags));
 }
 

@@ -34,17 +34,24 @@ static void shorten(int fd, int64_t span)
     struct linger linger;
     socklen_t length = sizeof linger;
     int64_t seconds = divide_up(span, SECOND);
-    if (REAL(getsockopt)(fd, SOL_SOCKET, SO_LINGER, &linger, &length) || linger.l_linger <= seconds)
+    if (REAL(getsockopt)(fd, SOL_SOCKET, SO_LINGER, &linger, &length) || !linger.l_onoff || linger.l_linger <= seconds)
         return;
     linger = (struct linger){.l_onoff = seconds > 0, .l_linger = (int)seconds};
     REAL(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
+/* A program may close numbers that it has never opened, and its vfork children what stays
+ * open in itself. */
+static bool may_linger(int fd)
+{
+    const struct terms *terms = terms_find(fd);
+    return terms && atomic_load(&terms->lingers) && fdtab_is_ours();
+}
+
 void linger_bound(int fd)
 {
-    struct cell *cell = fdtab_cell(fd);
-    struct terms *terms = cell ? fdtab_terms(fd, cell) : NULL;
-    if (!terms || !atomic_load(&terms->lingers))
+    struct cell *cell = may_linger(fd) ? fdtab_cell(fd) : NULL;
+    if (!cell || !fdtab_terms(fd, cell))
         return;
     int saved_errno = errno;
     int64_t span = longest(fd, cell);
