@@ -34,6 +34,9 @@ int limit_error(struct limit limit, bool connecting);
 /* A call on it has timed out: what the program wants to be called for that is, once. */
 void connection_clean_up(int fd, const struct cell *cell);
 
+/* What SO_ERROR answers instead of the kernel's own error; 0: that. */
+int connection_take_answer(int fd, struct cell *cell);
+
 /* Whether fd has a peer.  A listening or unconnected socket has none and is never shut
  * down, although shutdown(2) would do it (inet_shutdown() wakes the pollers of an
  * unconnected UDP socket and tells them of a hangup). */

@@ -51,11 +51,18 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     if (!kind_has_limits(state_kind(state)))
         return false;
     op->fd = fd;
+/* What a time-out that was found before answers now. */
+static int error_of_earlier(const struct op *op, uint32_t state, int flags)
+{
+    int error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(op->cell) : 0;
+    return error == EAGAIN && op->phase == PHASE_CONNECT ? ETIMEDOUT : error;
+}
+
     op->phase = phase;
     op->cell = cell;
     op->limit = connection_limit(fd, cell, state, phase);
     set_outer_deadline(op, state);
-    op->error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(cell) : 0;
+    op->error = error_of_earlier(op, state, flags);
     if (!op->error)
         op->error = error_of_outer_deadline(op, state, flags);
     if (!op->error && !needs_op(op, state, flags)) {
