@@ -149,7 +149,7 @@ typedef struct tsock_options {
  *
  * Returns what fn returns, and leaves errno as fn does.  If the scope has expired, returns
  * what the options say, or -1 with errno ETIMEDOUT.  Without calling fn: -1 with errno EINVAL
- * (ms is less than TSOCK_NONE) or ENOSYS. */
+ * (ms is less than TSOCK_NONE) or ENOSYS.  fn may leave by longjmp, but not by an exception. */
 int tsock_with_timeout(int ms, int (*fn)(void *arg), void *arg, tsock_options_t *options);
 
 #ifdef TIMEOUTSOCK_LINKED
@@ -271,12 +271,13 @@ namespace tsock {
 /* A scope from its construction to the end of its block. */
 class scope {
     tsock_scope_t scope_;
+    bool begun_;
     scope(const scope &);
     void operator=(const scope &);
 
 public:
-    explicit scope(int ms) : scope_() { tsock_scope_begin(&scope_, ms); }
-    ~scope() { tsock_scope_end(&scope_); }
+    explicit scope(int ms) : scope_(), begun_(tsock_scope_begin(&scope_, ms) == 0) {}
+    ~scope() { if (begun_) tsock_scope_end(&scope_); }
     tsock_scope_t *operator&() { return &scope_; }
     bool expired() const { return tsock_scope_expired(&scope_) == 1; }
 };
