@@ -236,14 +236,15 @@ static __inline__ int tsock_present(void)
 
 struct tsock_block_ {
     tsock_scope_t scope;
+    int ms;
     int state;      /* 0: not begun, 1: begun, -1: the block runs without */
 };
 
-static __inline__ int tsock_block_begin_(struct tsock_block_ *block, int ms)
+static __inline__ int tsock_block_begin_(struct tsock_block_ *block)
 {
     if (block->state)
         return 0;
-    block->state = tsock_scope_begin(&block->scope, ms) ? -1 : 1;
+    block->state = tsock_scope_begin(&block->scope, block->ms) ? -1 : 1;
     return 1;
 }
 
@@ -258,7 +259,7 @@ static __inline__ void tsock_block_end_(struct tsock_block_ *block)
  * the block runs without.  For compilers with the cleanup attribute: GCC, Clang. */
 #define TSOCK_SCOPE(ms)                                                                      \
     for (struct tsock_block_ tsock_block_ __attribute__((__cleanup__(tsock_block_end_))) =  \
-             {{{0}}, 0}; tsock_block_begin_(&tsock_block_, ms);)
+             {{{0}}, ms, 0}; tsock_block_begin_(&tsock_block_);)
 #define TSOCK_THIS_SCOPE (&tsock_block_.scope)
 
 #endif
