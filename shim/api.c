@@ -40,10 +40,8 @@ static struct cell *limitable(int fd)
     return NULL;
 }
 
-void api_serve_program(void)
+void api_begin_to_serve(void)
 {
-    if (policy_is_aware())
-        return;
     if (!policy_is_armed())
         fdtab_own();
     policy_note_program();

@@ -105,7 +105,10 @@ static int begin(tsock_scope_t *scope, int ms)
     if (ms < TSOCK_NONE || *find(scope))
         return invalid();
     api_serve_program();
-    *s = (struct scope){.outer = innermost, .deadline = deadline_in(ms), .local = is_local(s)};
+    s->outer = innermost;
+    s->deadline = deadline_in(ms);
+    s->expired = s->shielded = false;
+    s->local = is_local(s);
     if (s->local)
         _pthread_cleanup_push(&s->left, leave, s);
     set_innermost(s);
