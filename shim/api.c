@@ -40,13 +40,22 @@ static struct cell *limitable(int fd)
     return NULL;
 }
 
-void api_serve_program(void)
+void api_begin_to_serve(void)
 {
-    if (policy_is_aware())
-        return;
     if (!policy_is_armed())
         fdtab_own();
     policy_note_program();
+}
+
+/* The same for changing what is settled about it: not in a child of vfork(), which has no
+ * memory of its own to remember it in. */
+static struct cell *changeable(int fd)
+{
+    struct cell *cell = limitable(fd);
+    if (!cell)
+        return NULL;
+    api_serve_program();
+    return fdtab_is_ours() ? cell : (errno = ENOMEM, NULL);
 }
 
 /* Also for TSOCK_NONE, which must not outlive its descriptor either. */
@@ -72,9 +81,10 @@ static int from_own(uint32_t own)
 /* All phases but the total are together. */
 static void set_own(int fd, struct cell *cell, uint32_t own)
 {
-    struct terms *terms = fdtab_terms(fd, cell);
-    if (!terms)
-        atomic_store(&cell->own, own);
+    uint32_t before = atomic_load(&cell->own);
+    while (before != OWN_TERMS && !atomic_compare_exchange_weak(&cell->own, &before, own))
+        ;
+    struct terms *terms = before == OWN_TERMS ? terms_find(fd) : NULL;
     for (int phase = 0; terms && phase < PHASE_TOTAL; phase++)
         atomic_store(&terms->own[phase], own);
 }
@@ -83,7 +93,7 @@ INTERPOSE int tsock_set_timeout(int fd, int ms)
 {
     if (!is_limit(ms))
         return fail(EINVAL, -1);
-    struct cell *cell = limitable(fd);
+    struct cell *cell = ms == TSOCK_DEFAULT && !policy_is_armed() ? limitable(fd) : changeable(fd);
     if (!cell)
         return -1;
     arm(ms);
@@ -101,10 +111,9 @@ INTERPOSE int tsock_set_phase_timeout(int fd, enum tsock_phase phase, int ms)
 {
     if (!is_limit(ms) || !is_phase(phase))
         return fail(EINVAL, -1);
-    struct cell *cell = limitable(fd);
+    struct cell *cell = changeable(fd);
     if (!cell)
         return -1;
-    api_serve_program();
     arm(ms);
     struct terms *terms = fdtab_make_terms(fd, cell);
     if (!terms)
@@ -135,10 +144,9 @@ INTERPOSE int tsock_get_phase_timeout(int fd, enum tsock_phase phase)
 
 INTERPOSE int tsock_set_cleanup(int fd, void (*cleanup)(int fd, void *arg), void *arg)
 {
-    struct cell *cell = limitable(fd);
+    struct cell *cell = changeable(fd);
     if (!cell)
         return -1;
-    api_serve_program();
     struct terms *terms = fdtab_make_terms(fd, cell);
     if (!terms)
         return fail(ENOMEM, -1);

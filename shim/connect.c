@@ -38,6 +38,8 @@ INTERPOSE int connect(int fd, const struct sockaddr *to, socklen_t to_len)
     uint32_t before = files_connecting(fd);
     bool bounded = op_begin_timed(&op, PHASE_CONNECT, fd, 0);
     int r = bounded ? bounded_connect(&op, to, to_len) : REAL(connect)(fd, to, to_len);
+    if (bounded && op.error && op_ended_by_scope(&op))
+        return r;
     return files_connected(fd, before, to, r);
 }
 ALIAS_OF(connect, int, __connect, (int fd, const struct sockaddr *to, socklen_t to_len))

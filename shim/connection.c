@@ -65,8 +65,11 @@ void connection_begin(int fd, struct cell *cell, uint32_t state)
 int connection_over(int fd, struct cell *cell, uint32_t state)
 {
     struct limit total = connection_limit(fd, cell, state, PHASE_TOTAL);
-    if (limit_ends_connection(total))
+    if (limit_ends_connection(total) && state_kind(state) != KIND_PIPE) {
         connection_shut(fd, cell, state);
+        if (state & CELL_CONNECTING)
+            connection_take_error(fd);
+    }
     return limit_error(total, state & CELL_CONNECTING);
 }
 
@@ -118,12 +121,6 @@ int limit_error(struct limit limit, bool connecting)
     return limit.imposed && !connecting ? policy_error() : ETIMEDOUT;
 }
 
-int connection_fate(struct cell *cell)
-{
-    int error = cell_take_error(cell);
-    return error == EAGAIN ? ETIMEDOUT : error;
-}
-
 void connection_clean_up(int fd, const struct cell *cell)
 {
     struct terms *terms = fdtab_terms(fd, cell);
@@ -135,6 +132,16 @@ void connection_clean_up(int fd, const struct cell *cell)
     if (cleanup)
         cleanup(fd, argument);
     errno = saved_errno;
+}
+
+/* Nobody looks for EAGAIN there. */
+int connection_take_answer(int fd, struct cell *cell)
+{
+    int error = cell_take_error(cell);
+    if (error != EAGAIN && error != ETIMEDOUT)
+        return error;
+    connection_clean_up(fd, cell);
+    return ETIMEDOUT;
 }
 
 bool connection_has_peer(int fd)

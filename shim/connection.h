@@ -31,12 +31,11 @@ int64_t connection_wait_end(int fd, struct cell *cell, uint32_t state);
 bool limit_ends_connection(struct limit limit);
 int limit_error(struct limit limit, bool connecting);
 
-/* The error that the next call answers, for one that asks what has become of the connection:
- * EAGAIN (TIMEOUTSOCK_ERRNO) is for calls that move data, and here would mean another thing. */
-int connection_fate(struct cell *cell);
-
 /* A call on it has timed out: what the program wants to be called for that is, once. */
 void connection_clean_up(int fd, const struct cell *cell);
+
+/* What SO_ERROR answers instead of the kernel's own error; 0: that. */
+int connection_take_answer(int fd, struct cell *cell);
 
 /* Whether fd has a peer.  A listening or unconnected socket has none and is never shut
  * down, although shutdown(2) would do it (inet_shutdown() wakes the pollers of an

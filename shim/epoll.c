@@ -68,7 +68,12 @@ static int call_pwait2(const struct epoll_wait *w, int64_t span)
 static inline __attribute__((always_inline)) int run(const struct epoll_wait *w, epoll_call *call, int64_t span)
 {
     int saved_errno = errno;
-    int64_t now = clock_now(), scope = scope_deadline(), end = earlier(deadline_after(now, span), scope);
+    int64_t now = clock_now(), own_end = deadline_after(now, span), scope = scope_deadline();
+    int64_t end = earlier(own_end, scope);
+    if (span && scope <= now) {         /* as in wait.h; an event that is asked for may be gone then */
+        scope_note_expiry();
+        return 0;
+    }
     for (;;) {
         int64_t wake = wheel_turn(now);
         errno = saved_errno;
@@ -77,7 +82,7 @@ static inline __attribute__((always_inline)) int run(const struct epoll_wait *w,
             return ready;
         now = clock_now();
         if (end <= now && wake > now) {
-            if (scope <= now)
+            if (span && scope < own_end)
                 scope_note_expiry();
             return 0;
         }

@@ -99,14 +99,16 @@ uint32_t fdtab_verify(int fd, struct cell *cell)
     int saved_errno = errno;
     uint32_t state = cell_state(cell);
     if (state_kind(state) != KIND_UNKNOWN && state_kind(kind_ask(fd)) != state_kind(state))
-        cell_drop(cell);
+        cell_drop(fd, cell);
     errno = saved_errno;
     return fdtab_learn(fd, cell);
 }
 
 /* A new generation; the words are cleared before the state tells of it. */
-static void renew(struct cell *cell, uint32_t content, uint32_t own)
+static void renew(int fd, struct cell *cell, uint32_t content, uint32_t own)
 {
+    if (atomic_load_explicit(&cell->own, memory_order_relaxed) == OWN_TERMS)
+        terms_clear(fd);
     atomic_store_explicit(&cell->own, own, memory_order_relaxed);
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
@@ -118,7 +120,7 @@ void fdtab_reset(int fd, enum kind kind, uint32_t flags)
 {
     struct cell *cell = fdtab_cell(fd);
     if (cell && fdtab_is_ours())
-        renew(cell, kind | flags, 0);
+        renew(fd, cell, kind | flags, 0);
 }
 
 /* The cell of fd if there has ever been something to say of it. */
@@ -145,9 +147,12 @@ struct terms *fdtab_make_terms(int fd, struct cell *cell)
     if (terms || !fdtab_is_ours())
         return terms;
     terms = terms_make(fd);
-    if (terms) {
-        terms_reset(terms, atomic_load(&cell->own));
-        atomic_store(&cell->own, OWN_TERMS);
+    uint32_t before = 0, own = atomic_load(&cell->own);
+    while (terms && own != OWN_TERMS) {
+        terms_begin(terms, before, own);
+        before = own;
+        if (atomic_compare_exchange_weak(&cell->own, &own, OWN_TERMS))
+            break;
     }
     return terms;
 }
@@ -163,9 +168,9 @@ void fdtab_copy(int from, int to)
     if (!source || !copy || source == copy || !fdtab_is_ours())
         return;
     uint32_t state = cell_state(source), own = atomic_load(&source->own);
-    if (own == OWN_TERMS && !terms_copy(from, to))
-        own = 0;
-    renew(copy, state & ~STATE_GENERATION, own);
+    renew(to, copy, state & ~STATE_GENERATION, own == OWN_TERMS ? 0 : own);
+    if (own == OWN_TERMS && terms_copy(from, to))
+        atomic_store(&copy->own, OWN_TERMS);
     if (state_kind(state) == KIND_EPOLL)
         atomic_store(&epolls_have_copies, true);
     else if (state_kind(state) != KIND_OTHER)
@@ -209,10 +214,10 @@ bool fdtab_is_nonblock(uint32_t state)
     return state & CELL_NONBLOCK && !atomic_load_explicit(&hints_are_void, memory_order_relaxed);
 }
 
-void cell_drop(struct cell *cell)
+void cell_drop(int fd, struct cell *cell)
 {
     if (fdtab_is_ours())
-        renew(cell, KIND_UNKNOWN, 0);
+        renew(fd, cell, KIND_UNKNOWN, 0);
 }
 
 void cell_set(struct cell *cell, uint32_t flags)

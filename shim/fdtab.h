@@ -88,7 +88,7 @@ struct terms *fdtab_make_terms(int fd, struct cell *cell);
 void fdtab_copy(int from, int to);
 
 /* It is no socket after all. */
-void cell_drop(struct cell *cell);
+void cell_drop(int fd, struct cell *cell);
 
 void cell_set(struct cell *cell, uint32_t flags);
 void cell_clear(struct cell *cell, uint32_t flags);

@@ -132,13 +132,25 @@ static void note_connect(struct cell *cell, const struct sockaddr *to, int resul
         cell_set(cell, CELL_OPENED);
 }
 
+/* Not where it changes nothing: a connection that there is already stays, but for datagrams. */
+static bool begins_life(int fd, const struct cell *cell, uint32_t state)
+{
+    if (state & CELL_CONNECTING || connection_limit(fd, cell, state, PHASE_TOTAL).span == NEVER)
+        return false;
+    bool datagrams = state & CELL_RECORD && !(state & CELL_PACKET);
+    int saved_errno = errno;
+    bool connected = !datagrams && connection_has_peer(fd);
+    errno = saved_errno;
+    return !connected;
+}
+
 uint32_t files_connecting(int fd)
 {
     struct cell *cell = policy_is_armed() ? fdtab_cell(fd) : NULL;
     if (!cell)
         return 0;
     uint32_t state = cell_state(cell);
-    if (!(state & CELL_CONNECTING))
+    if (begins_life(fd, cell, state))
         connection_begin(fd, cell, state);
     return state;
 }
@@ -172,10 +184,10 @@ INTERPOSE int close(int fd)
 ALIAS_OF(close, int, __close, (int fd))
 
 /* Copying over an open descriptor closes it. */
-static void note_end(int fd)
+static void note_end(int from, int to)
 {
-    if (policy_is_armed())
-        linger_bound(fd);
+    if (from != to && policy_is_armed())
+        linger_bound(to);
 }
 
 static int note_copy(int from, int to)
@@ -192,14 +204,14 @@ INTERPOSE int dup(int fd)
 
 INTERPOSE int dup2(int fd, int to)
 {
-    note_end(to);
+    note_end(fd, to);
     return note_copy(fd, REAL(dup2)(fd, to));
 }
 ALIAS_OF(dup2, int, __dup2, (int fd, int to))
 
 INTERPOSE int dup3(int fd, int to, int flags)
 {
-    note_end(to);
+    note_end(fd, to);
     return note_copy(fd, REAL(dup3)(fd, to, flags));
 }
 
@@ -267,7 +279,7 @@ INTERPOSE int getsockopt(int fd, int level, int name, void *value, socklen_t *le
     int r = REAL(getsockopt)(fd, level, name, value, len);
     struct cell *cell;
     if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && policy_is_armed() && (cell = fdtab_cell(fd))) {
-        int error = connection_fate(cell);
+        int error = connection_take_answer(fd, cell);
         if (error && *len >= sizeof error)
             memcpy(value, &error, sizeof error);
     }

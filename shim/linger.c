@@ -43,9 +43,15 @@ static void shorten(int fd, int64_t span)
     REAL(setsockopt)(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
+/* A vfork child closes what stays open in its parent. */
+static bool may_linger(void)
+{
+    return atomic_load_explicit(&some_linger, memory_order_relaxed) && fdtab_is_ours();
+}
+
 void linger_bound(int fd)
 {
-    struct cell *cell = atomic_load_explicit(&some_linger, memory_order_relaxed) ? fdtab_cell(fd) : NULL;
+    struct cell *cell = may_linger() ? fdtab_cell(fd) : NULL;
     if (!cell)
         return;
     int saved_errno = errno;

@@ -4,14 +4,8 @@
 
 #include "deadline.h"
 #include "interruption.h"
+#include "real.h"
 #include "scope.h"
-
-static int posted_error(struct cell *cell, uint32_t state, enum phase phase, int flags)
-{
-    if (!(state & STATE_ERROR) || flags & (MSG_ERRQUEUE | MSG_OOB))
-        return 0;
-    return phase == PHASE_CONNECT ? connection_fate(cell) : cell_take_error(cell);
-}
 
 static bool needs_op(struct op *op, uint32_t state, int flags)
 {
@@ -32,19 +26,36 @@ static void set_outer_deadline(struct op *op, uint32_t state)
     op->outer_deadline = earlier(scope, end);
 }
 
-/* Once it has passed a call is not tried; a scope leaves those alone that never wait. */
-static int error_of_outer_deadline(const struct op *op, uint32_t state, int flags)
+static bool is_nonblock(int fd)
+{
+    int flags = REAL(fcntl)(fd, F_GETFL);
+    return flags >= 0 && flags & O_NONBLOCK;
+}
+
+/* Once it has passed a call is not tried, if the cell is right; a scope leaves those alone
+ * that never wait. */
+static int error_of_outer_deadline(struct op *op, uint32_t state, int flags)
 {
     if (op->outer_deadline == NEVER || flags & (MSG_ERRQUEUE | MSG_OOB))
         return 0;
     if (op->outer_is_scope && (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT))
         return 0;
-    if (clock_now() < op->outer_deadline)
+    if (clock_now() < op->outer_deadline || state_kind(fdtab_verify(op->fd, op->cell)) != state_kind(state))
         return 0;
     if (!op->outer_is_scope)
         return connection_over(op->fd, op->cell, state);
+    if (is_nonblock(op->fd))
+        return 0;
     scope_note_expiry();
+    op->outer_first = true;
     return ETIMEDOUT;
+}
+
+/* What a time-out that was found before answers now. */
+static int error_of_earlier(const struct op *op, uint32_t state, int flags)
+{
+    int error = state & STATE_ERROR && !(flags & (MSG_ERRQUEUE | MSG_OOB)) ? cell_take_error(op->cell) : 0;
+    return error == EAGAIN && op->phase == PHASE_CONNECT ? ETIMEDOUT : error;
 }
 
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
@@ -61,8 +72,9 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->phase = phase;
     op->cell = cell;
     op->limit = connection_limit(fd, cell, state, phase);
+    op->outer_first = false;
     set_outer_deadline(op, state);
-    op->error = posted_error(cell, state, phase, flags);
+    op->error = error_of_earlier(op, state, flags);
     if (!op->error)
         op->error = error_of_outer_deadline(op, state, flags);
     if (!op->error && !needs_op(op, state, flags)) {
@@ -74,7 +86,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
     op->never_waits = flags & MSG_DONTWAIT;
-    op->moved = op->ready = op->timer_is_own = op->timer_first = op->outer_first = op->expired = op->timed = false;
+    op->moved = op->ready = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
     return true;
 }
 
@@ -132,6 +144,6 @@ bool op_was_stale(struct op *op)
         errno = EBADF;
         return false;
     }
-    cell_drop(op->cell);
+    cell_drop(op->fd, op->cell);
     return true;
 }

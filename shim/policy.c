@@ -161,17 +161,12 @@ void policy_arm(void)
     atomic_store(&policy_armed, !atomic_load(&stepped_aside));
 }
 
-static atomic_bool aware;
+atomic_bool policy_aware;
 
 void policy_note_program(void)
 {
-    atomic_store_explicit(&aware, true, memory_order_relaxed);
+    atomic_store_explicit(&policy_aware, true, memory_order_relaxed);
     policy_arm();
-}
-
-bool policy_is_aware(void)
-{
-    return atomic_load_explicit(&aware, memory_order_relaxed);
 }
 
 void policy_step_aside(void)

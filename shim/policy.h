@@ -69,7 +69,12 @@ void policy_arm(void);
 
 /* The program itself asks for limits; and whether it has ever done so. */
 void policy_note_program(void);
-bool policy_is_aware(void);
+extern atomic_bool policy_aware;
+
+static inline bool policy_is_aware(void)
+{
+    return atomic_load_explicit(&policy_aware, memory_order_relaxed);
+}
 
 /* The program has put itself into a sandbox: from now on everything is passed on, for
  * good, because a system call that it never made before may kill it. */

@@ -41,6 +41,13 @@ static bool report(void *poll_set, const struct wait_item *item)
     return news;
 }
 
+static void clear(void *poll_set)
+{
+    struct poll_set *set = poll_set;
+    for (nfds_t i = 0; i < set->count; i++)
+        set->fds[i].revents = 0;
+}
+
 static int call_poll(void *poll_set, int64_t span)
 {
     struct poll_set *set = poll_set;
@@ -54,8 +61,8 @@ static int call_ppoll(void *poll_set, int64_t span)
     return REAL(ppoll)(set->fds, set->count, span_to_timespec(span, &t), set->mask);
 }
 
-static const struct wait_form poll_form = {next, call_poll, is_ready, report};
-static const struct wait_form ppoll_form = {next, call_ppoll, is_ready, report};
+static const struct wait_form poll_form = {next, call_poll, is_ready, report, clear};
+static const struct wait_form ppoll_form = {next, call_ppoll, is_ready, report, clear};
 
 static bool is_watched(const struct pollfd *fds, nfds_t count)
 {

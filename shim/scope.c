@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "api.h"
 #include "deadline.h"
@@ -87,12 +88,15 @@ static int64_t deadline_in(int ms)
 }
 
 /* libc looks at where a scope lies to tell whether a jump leaves it, which is right for
- * local variables only; one this far above our frame is taken for one. */
+ * local variables only: those lie above our frame, and below the thread's static TLS, which
+ * is at the top of its stack (the main thread's is elsewhere).  One further away than any
+ * function's own variables is not taken for one. */
 static bool is_local(const void *scope)
 {
-    enum { NEAR = 1 << 16 };
-    ptrdiff_t above = (const char *)scope - (const char *)__builtin_frame_address(0);
-    return above > 0 && above < NEAR;
+    enum { NEAR = 1 << 20 };
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    uintptr_t above = (uintptr_t)scope - frame, top = (uintptr_t)&innermost - frame;
+    return above < NEAR && above < top;
 }
 
 static int begin(tsock_scope_t *scope, int ms)
@@ -101,26 +105,41 @@ static int begin(tsock_scope_t *scope, int ms)
     if (ms < TSOCK_NONE || *find(scope))
         return invalid();
     api_serve_program();
-    *s = (struct scope){.outer = innermost, .deadline = deadline_in(ms), .local = is_local(s)};
+    s->outer = innermost;
+    s->deadline = deadline_in(ms);
+    s->expired = s->shielded = false;
+    s->local = is_local(s);
     if (s->local)
         _pthread_cleanup_push(&s->left, leave, s);
     set_innermost(s);
     return 0;
 }
 
-/* Another one than the innermost is taken out too, because its memory may be gone soon: from
- * libc's list as well, where the next scope inside it that is there points to it. */
+static void do_nothing(void *argument)
+{
+    (void)argument;
+}
+
+/* From libc's list; what is put before it only tells where that begins. */
+static void take_out_of_libc(const struct scope *s)
+{
+    struct _pthread_cleanup_buffer first, *before = &first;
+    _pthread_cleanup_push(&first, do_nothing, NULL);
+    while (before->__prev && before->__prev != &s->left)
+        before = before->__prev;
+    if (before->__prev)
+        before->__prev = s->left.__prev;
+    _pthread_cleanup_pop(&first, 0);
+}
+
+/* Another one than the innermost is taken out too, because its memory may be gone soon.
+ * First from our list: libc's routine does no harm after that. */
 static void take_out(struct scope **place)
 {
-    struct scope *s = *place, *inner = NULL;
-    for (struct scope *other = innermost; other != s; other = other->outer)
-        if (other->local)
-            inner = other;
-    if (s->local && inner)
-        inner->left.__prev = s->left.__prev;
-    else if (s->local)
-        _pthread_cleanup_pop(&s->left, 0);
+    struct scope *s = *place;
     *place = s->outer;
+    if (s->local)
+        take_out_of_libc(s);
 }
 
 static int end(tsock_scope_t *scope)

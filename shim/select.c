@@ -81,6 +81,14 @@ static bool report(void *select_set, const struct wait_item *item)
     return true;
 }
 
+static void clear(void *select_set)
+{
+    struct select_set *set = select_set;
+    for (int i = 0; i < SETS; i++)
+        if (set->sets[i])
+            memset(set->sets[i], 0, words(set->count) * sizeof(unsigned long));
+}
+
 static void ask_again(struct select_set *set)
 {
     for (int i = 0; i < SETS; i++)
@@ -106,8 +114,8 @@ static int call_pselect(void *select_set, int64_t span)
                          span_to_timespec(span, &t), set->mask);
 }
 
-static const struct wait_form select_form = {next, call_select, is_ready, report};
-static const struct wait_form pselect_form = {next, call_pselect, is_ready, report};
+static const struct wait_form select_form = {next, call_select, is_ready, report, clear};
+static const struct wait_form pselect_form = {next, call_pselect, is_ready, report, clear};
 
 /* The kernel copies whole words, so that nothing is lost by doing the same. */
 static void keep(struct select_set *set, unsigned long *room)

@@ -16,10 +16,21 @@ struct terms *terms_make(int fd)
     return fd < 0 ? NULL : sparse_make(&table, fd);
 }
 
-void terms_reset(struct terms *terms, uint32_t own)
+void terms_begin(struct terms *terms, uint32_t instead, uint32_t own)
 {
+    for (int phase = 0; phase < PHASE_TOTAL; phase++) {
+        uint32_t there = instead;
+        atomic_compare_exchange_strong(&terms->own[phase], &there, own);
+    }
+}
+
+void terms_clear(int fd)
+{
+    struct terms *terms = terms_find(fd);
+    if (!terms)
+        return;
     for (int phase = 0; phase < PHASE_OWN_COUNT; phase++)
-        atomic_store_explicit(&terms->own[phase], phase == PHASE_TOTAL ? 0 : own, memory_order_relaxed);
+        atomic_store_explicit(&terms->own[phase], 0, memory_order_relaxed);
     atomic_store_explicit(&terms->born, 0, memory_order_relaxed);
     atomic_store_explicit(&terms->cleanup, NULL, memory_order_relaxed);
 }

@@ -1,7 +1,6 @@
 /* What is settled about one descriptor beyond a single limit: few have any of this, so it
  * lies apart from their cells, and a cell says whether it is in force (OWN_TERMS).
- *
- * As with cells, what is written here about a descriptor of an earlier time is never read. */
+ */
 #ifndef TERMS_H
 #define TERMS_H
 
@@ -22,8 +21,12 @@ struct terms {
 struct terms *terms_find(int fd);
 struct terms *terms_make(int fd);
 
-/* They begin, with one limit for all phases but the total. */
-void terms_reset(struct terms *terms, uint32_t own);
+/* A descriptor's terms are void: where nothing is in force there is nothing in them. */
+void terms_clear(int fd);
+
+/* They begin with one limit for all phases but the total, instead of another.  Several threads
+ * may say so at once, and what one of them has set since stays. */
+void terms_begin(struct terms *terms, uint32_t instead, uint32_t own);
 
 /* A copied descriptor has the same terms, but for the cleanup, which is due once.
  * False: there are none, or no memory. */

@@ -153,7 +153,7 @@ typedef struct tsock_options {
  *
  * Returns what fn returns, and leaves errno as fn does.  If the scope has expired, returns
  * what the options say, or -1 with errno ETIMEDOUT.  Without calling fn: -1 with errno EINVAL
- * (ms is less than TSOCK_NONE) or ENOSYS. */
+ * (ms is less than TSOCK_NONE) or ENOSYS.  fn may leave by longjmp, but not by an exception. */
 int tsock_with_timeout(int ms, int (*fn)(void *arg), void *arg, tsock_options_t *options);
 
 #ifdef TIMEOUTSOCK_LINKED
@@ -240,14 +240,15 @@ static __inline__ int tsock_present(void)
 
 struct tsock_block_ {
     tsock_scope_t scope;
+    int ms;
     int state;      /* 0: not begun, 1: begun, -1: the block runs without */
 };
 
-static __inline__ int tsock_block_begin_(struct tsock_block_ *block, int ms)
+static __inline__ int tsock_block_begin_(struct tsock_block_ *block)
 {
     if (block->state)
         return 0;
-    block->state = tsock_scope_begin(&block->scope, ms) ? -1 : 1;
+    block->state = tsock_scope_begin(&block->scope, block->ms) ? -1 : 1;
     return 1;
 }
 
@@ -262,7 +263,7 @@ static __inline__ void tsock_block_end_(struct tsock_block_ *block)
  * the block runs without.  For compilers with the cleanup attribute: GCC, Clang. */
 #define TSOCK_SCOPE(ms)                                                                      \
     for (struct tsock_block_ tsock_block_ __attribute__((__cleanup__(tsock_block_end_))) =  \
-             {{{0}}, 0}; tsock_block_begin_(&tsock_block_, ms);)
+             {{{0}}, ms, 0}; tsock_block_begin_(&tsock_block_);)
 #define TSOCK_THIS_SCOPE (&tsock_block_.scope)
 
 #endif
@@ -275,12 +276,13 @@ namespace tsock {
 /* A scope from its construction to the end of its block. */
 class scope {
     tsock_scope_t scope_;
+    bool begun_;
     scope(const scope &);
     void operator=(const scope &);
 
 public:
-    explicit scope(int ms) : scope_() { tsock_scope_begin(&scope_, ms); }
-    ~scope() { tsock_scope_end(&scope_); }
+    explicit scope(int ms) : scope_(), begun_(tsock_scope_begin(&scope_, ms) == 0) {}
+    ~scope() { if (begun_) tsock_scope_end(&scope_); }
     tsock_scope_t *operator&() { return &scope_; }
     bool expired() const { return tsock_scope_expired(&scope_) == 1; }
 };

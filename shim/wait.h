@@ -28,6 +28,8 @@ struct wait_form {
     /* After a call: whether it has reported the item; and reporting it, if that is news. */
     bool (*is_ready)(const void *set, const struct wait_item *item);
     bool (*report)(void *set, const struct wait_item *item);
+    /* Nothing is ready. */
+    void (*clear)(void *set);
 };
 
 #define EACH_ITEM(form, set, item) \
@@ -72,11 +74,26 @@ WAIT_INLINE void wait_expire(struct wait_form form, const void *set, int64_t now
         watch_expire(item.fd, item.events, now);
 }
 
+/* A wait in a scope whose deadline has passed, whatever is ready: a peer that always has
+ * something to say could go on for ever.  What the call itself refuses is refused. */
+WAIT_INLINE int wait_too_late(struct wait_form form, void *set)
+{
+    int ready = form.call(set, 0);
+    if (ready < 0)
+        return ready;
+    form.clear(set);
+    scope_note_expiry();
+    return 0;
+}
+
 /* Waits for `span`; returns what the call does.  errno stays unless that is -1. */
 WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
 {
     int saved_errno = errno;
-    int64_t now = clock_now(), scope = scope_deadline(), end = earlier(deadline_after(now, span), scope);
+    int64_t now = clock_now(), own_end = deadline_after(now, span), scope = scope_deadline();
+    int64_t end = earlier(own_end, scope);
+    if (span && scope <= now)
+        return wait_too_late(form, set);
     for (bool last = false;; last = end <= now) {
         int64_t wake = wait_begin(form, set, now), until = earlier(wake, end);
         int ready = form.call(set, left_until(until, now));
@@ -89,7 +106,7 @@ WAIT_INLINE int wait_run(struct wait_form form, void *set, int64_t span)
         now = clock_now();
         if (ready || (end <= now && (last || wake > now))) {
             errno = saved_errno;
-            if (!ready && scope <= now)
+            if (!ready && span && scope < own_end)
                 scope_note_expiry();
             return ready;
         }

@@ -117,17 +117,16 @@ static bool wait_in_thread(struct waiter *waiter, int64_t deadline)
     return done;
 }
 
-/* Waits until there are less workers than there may be. */
+/* Waits until there are less workers than there may be.  False: the time is up. */
 static bool await_room(int64_t deadline)
 {
-    while (atomic_load(&abandoned) >= MOST_ABANDONED) {
-        int64_t left = left_until(deadline, clock_now());
-        if (!left)
-            return false;
+    for (int64_t left; (left = left_until(deadline, clock_now()));) {
+        if (atomic_load(&abandoned) < MOST_ABANDONED)
+            return true;
         struct timespec t;
         clock_nanosleep(CLOCK_MONOTONIC, 0, span_to_timespec(earlier(left, TICK), &t), NULL);
     }
-    return true;
+    return false;
 }
 
 static bool has_room(int64_t deadline)

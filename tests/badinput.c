@@ -167,6 +167,10 @@ static const struct bad {
     {"EVENTS", "ALL", NULL, "connected", "DEFAULT=50ms", poll_accepted, WAITED},
     {"EVENTS", "of", NULL, "connected", "DEFAULT=50ms", poll_opened, ENDED},
     {"ACTION", "fail", NULL, "shutdown", "DEFAULT=50ms", receive_twice, SHUT},
+    {"TOTAL", "1 h", NULL, "500ms", "DEFAULT=50ms", receive_tcp, ENDED},
+    {"TOTAL", "-1", NULL, "none", "DEFAULT=none", receive_tcp, WAITED},
+    {"ERRNO", "EWOULDBLOCK", NULL, "ETIMEDOUT or EAGAIN", "DEFAULT=50ms", receive_tcp, ENDED},
+    {"ERRNO", "110", NULL, "ETIMEDOUT or EAGAIN", "DEFAULT=50ms", receive_tcp, ENDED},
     {"DEFAULT", "1\nfake: line\r", "1\\x0afake: line\\x0d", "30", "READ=none", no_default, WAITED},
     {"DEFAULT", "\x1b[31m\x7f", "\\x1b[31m\\x7f", "30", "READ=none", no_default, WAITED},
     {"DEFAULT", "\xc3\xa9\xff", "\\xc3\\xa9\\xff", "30", "READ=none", no_default, WAITED},
@@ -212,6 +216,7 @@ START_TEST(good_settings_are_not_told_of)
 {
     struct run r = run(receive_tcp, SETTINGS("TIMEOUTSOCK_DEFAULT=50ms", "TIMEOUTSOCK_KINDS=tcp,udp,unix,vsock,pipe",
                                              "TIMEOUTSOCK_EVENTS=all", "TIMEOUTSOCK_ACTION=error",
+                                             "TIMEOUTSOCK_TOTAL=1h", "TIMEOUTSOCK_ERRNO=ETIMEDOUT",
                                              "TIMEOUTSOCK_CONNECT=infinite", "TIMEOUTSOCK_UNKNOWN=abc"));
     ck_assert_str_eq(r.said, "");
     ck_assert_int_eq(r.status, ENDED);

@@ -12,13 +12,15 @@ done
 
 # A conversation of $1 rounds with itself over loopback.
 cat >"$dir/talk.py" <<'PY'
-import socket, sys
+import socket, struct, sys
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
 server, _ = listener.accept()
 for _ in range(int(sys.argv[1])):
     client.send(b"x")
     server.recv(1)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
+client.close()
 PY
 
 # calls NAME COMMAND... : how often each system call is made, into $dir/NAME
