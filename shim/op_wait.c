@@ -234,17 +234,18 @@ static bool goes_on_in_kernel(struct op *op)
 {
     if (!still_same(op, 0))
         return false;
-    if (errno == EINTR)
-        return resume(op);
-    return op_time_is_up(op) ? expire(op) : is_blocking_still(op);
+    if (op_time_is_up(op))
+        return expire(op);      /* also when signals come faster than the timer runs out */
+    return errno == EINTR ? resume(op) : is_blocking_still(op);
 }
 
 /* EINPROGRESS: connect's timer has run out, or a send goes along with TCP Fast Open.
- * EALREADY: the same for a connect that was under way before. */
+ * EALREADY: the same for a connect that was under way before; where the kernel's ticks lag
+ * behind its clock, it says so before the deadline. */
 static bool would_wait(const struct op *op)
 {
     return errno == EAGAIN || errno == EINPROGRESS || (errno == EINTR && !op->dontwait) ||
-           (errno == EALREADY && op->timed && op_time_is_up(op));
+           (errno == EALREADY && op->timed);
 }
 
 /* The next try is the call as the program has made it, and is the last one. */
