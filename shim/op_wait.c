@@ -188,7 +188,8 @@ static bool resume(struct op *op)
 static bool is_blocking_still(struct op *op)
 {
     bool blocking = mode_of(op->fd) != NONBLOCKING;
-    errno = EAGAIN;
+    if (errno != EALREADY)
+        errno = EAGAIN;
     return blocking;
 }
 
@@ -234,9 +235,12 @@ static bool goes_on_in_kernel(struct op *op)
 {
     if (!still_same(op, 0))
         return false;
+    bool interrupted = errno == EINTR;
+    if (interrupted && !resume(op))
+        return false;
     if (op_time_is_up(op))
         return expire(op);      /* also when signals come faster than the timer runs out */
-    return errno == EINTR ? resume(op) : is_blocking_still(op);
+    return interrupted || is_blocking_still(op);
 }
 
 /* EINPROGRESS: connect's timer has run out, or a send goes along with TCP Fast Open.
