@@ -136,8 +136,8 @@ static void write_until_it_times_out(struct worker *w)
     shutdown(other.here, SHUT_WR);
     char bytes[65536];
     size_t came = 0;
-    while ((n = plain_read(other.there, bytes, sizeof bytes)) > 0)
-        came += (size_t)n;
+    while ((n = plain_read(other.there, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))
+        came += n > 0 ? (size_t)n : 0;
     if (came != sent)
         wrong(w, "%zu bytes came, send said %zu", came, sent);
     link_close(&other);

@@ -119,11 +119,20 @@ void took(const struct worker *w, struct way *way, const char *bytes, size_t len
         wrong(w, "%llu bytes came, %llu were sent", (unsigned long long)way->read, (unsigned long long)way->written);
 }
 
+/* Signals come all the time. */
+static bool has_bytes(int fd)
+{
+    bool has;
+    do errno = 0;
+    while (!(has = plain_is_readable(fd, 5000)) && errno == EINTR);
+    return has;
+}
+
 void drain(const struct worker *w, int fd, struct way *way)
 {
     char bytes[4096];
     while (way->read < way->written) {
-        if (!plain_is_readable(fd, 5000)) {
+        if (!has_bytes(fd)) {
             wrong(w, "%llu bytes came, %llu were sent", (unsigned long long)way->read, (unsigned long long)way->written);
             way->read = way->written;
             return;

@@ -14,6 +14,16 @@ static struct worker workers[WORKERS];
 static atomic_bool running = true;
 static const struct operation *const tables[] = {calls, waits, others, NULL};
 
+#ifdef __SANITIZE_THREAD__
+/* It sees how the library opens a file, but not how it closes it, past every interceptor: it
+ * takes the next descriptor of that number for the same one. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "race:kernel_table_size\n";
+}
+#endif
+
 static unsigned setting(const char *name, unsigned otherwise)
 {
     const char *text = getenv(name);
@@ -150,16 +160,39 @@ static void rage(unsigned seed, unsigned seconds)
     fprintf(stderr, "%u operations\n", operations);
 }
 
+/* A thread that has been joined may be listed for a moment yet. */
+static unsigned threads_left(unsigned expected)
+{
+    for (int looks = 1000; looks-- && entries_of("/proc/self/task") > expected;)
+        plain_sleep_ms(5);
+    return entries_of("/proc/self/task");
+}
+
+static void *nothing(void *unused)
+{
+    return unused;
+}
+
+/* A sanitizer's runtime starts a thread of its own with the first one. */
+static unsigned threads_at_start(void)
+{
+    pthread_t first;
+    ck_assert_int_eq(pthread_create(&first, NULL, nothing, NULL), 0);
+    pthread_join(first, NULL);
+    plain_sleep_ms(100);
+    return entries_of("/proc/self/task");
+}
+
 START_TEST(a_storm_of_calls_has_the_results_of_the_model)
 {
     unsigned seed = setting("STORM_SEED", (unsigned)now_ns());
     fprintf(stderr, "STORM_SEED=%u repeats what follows\n", seed);
     prepare();
-    unsigned fds = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
+    unsigned fds = entries_of("/proc/self/fd"), threads = threads_at_start();
     rage(seed, setting("STORM_SECONDS", SHORT_S));
     ck_assert_uint_eq(wrongs(), 0);
     ck_assert_uint_eq(entries_of("/proc/self/fd"), fds);
-    ck_assert_uint_eq(entries_of("/proc/self/task"), threads);
+    ck_assert_uint_eq(threads_left(threads), threads);
 }
 END_TEST
 
