@@ -170,8 +170,7 @@ static bool expire(struct op *op)
     return false;
 }
 
-/* What has moved already is the answer of an interrupted call, whatever the handler. */
-/* signal(7): with a timer of the program's own on the socket the kernel never restarts. */
+/* What has moved already is the answer of an interrupted call, whatever the handler.  signal(7): with a timer of the program's own on the socket the kernel never restarts. */
 static bool resume(struct op *op)
 {
     if (!op->moved && !op->timer_is_own && signal_restarts())
@@ -238,9 +237,8 @@ static bool goes_on_in_kernel(struct op *op)
     bool interrupted = errno == EINTR;
     if (interrupted && !resume(op))
         return false;
-    if (op_time_is_up(op))
-        return expire(op);      /* also when signals come faster than the timer runs out */
-    return interrupted || is_blocking_still(op);
+    /* Signals may come faster than the timer runs out. */
+    return op_time_is_up(op) ? expire(op) : interrupted || is_blocking_still(op);
 }
 
 /* EINPROGRESS: connect's timer has run out, or a send goes along with TCP Fast Open.
@@ -299,4 +297,3 @@ bool op_goes_on(struct op *op)
     errno = EAGAIN;
     return op->dontwait || op_time_is_up(op);
 }
-
