@@ -215,7 +215,8 @@ static bool resume(struct op *op)
 static bool is_blocking_still(struct op *op)
 {
     bool blocking = mode_of(op->fd) != NONBLOCKING;
-    errno = EAGAIN;
+    if (errno != EALREADY)
+        errno = EAGAIN;
     return blocking;
 }
 
@@ -261,17 +262,20 @@ static bool goes_on_in_kernel(struct op *op)
 {
     if (!still_same(op, 0))
         return false;
-    if (errno == EINTR)
-        return resume(op);
-    return op_time_is_up(op) ? expire(op) : is_blocking_still(op);
+    bool interrupted = errno == EINTR;
+    if (interrupted && !resume(op))
+        return false;
+    /* Signals may come faster than the timer runs out. */
+    return op_time_is_up(op) ? expire(op) : interrupted || is_blocking_still(op);
 }
 
 /* EINPROGRESS: connect's timer has run out, or a send goes along with TCP Fast Open.
- * EALREADY: the same for a connect that was under way before. */
+ * EALREADY: the same for a connect that was under way before; where the kernel's ticks lag
+ * behind its clock, it says so before the deadline. */
 static bool would_wait(const struct op *op)
 {
     return errno == EAGAIN || errno == EINPROGRESS || (errno == EINTR && !op->dontwait) ||
-           (errno == EALREADY && op->timed && op_time_is_up(op));
+           (errno == EALREADY && op->timed);
 }
 
 /* The next try is the call as the program has made it, and is the last one. */
@@ -321,4 +325,3 @@ bool op_goes_on(struct op *op)
     errno = EAGAIN;
     return op->dontwait || op_time_is_up(op);
 }
-

@@ -26,6 +26,51 @@ static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, short events
     return earlier(deadline_after(since, limit.span), end);
 }
 
+/* cell->watched: the events, which are those of poll; EPOLLONESHOT and EPOLLET; in how many
+ * instances fd is registered; and the generation of the one that was last, whose descriptor
+ * is cell->epoll (UNKNOWN: one of the others).  Of several, the last one's events count. */
+#define WATCHED_EVENTS  UINT32_C(0x0000ffff)
+#define WATCHED_ONESHOT UINT32_C(0x00010000)
+#define WATCHED_EDGE    UINT32_C(0x00020000)
+#define WATCHED_ONE     UINT32_C(0x00040000)
+#define WATCHED_COUNT   UINT32_C(0x003c0000)
+#define UNKNOWN (-1)
+
+static uint32_t instances(uint32_t watched)
+{
+    return (watched & WATCHED_COUNT) / WATCHED_ONE;
+}
+
+/* What fd is registered for; 0 if it is not, or not any more: when an instance is closed its
+ * registrations end without a word.  With several instances, or several numbers for one,
+ * that cannot be told. */
+static uint32_t watched_by_epoll(const struct cell *cell)
+{
+    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
+    if (!watched || epoll == UNKNOWN || instances(watched) > 1 || fdtab_epolls_have_copies())
+        return watched;
+    const struct cell *instance = fdtab_cell(epoll);
+    return instance && cell_same(instance, watched) ? watched : 0;
+}
+
+/* Waits in vain add up, in epoll and elsewhere.  But what epoll has reported or has moved since
+ * a wait began ended it; where the kernel cannot tell, so does a change of the registration. */
+static void begin_anew(int fd, struct cell *cell, int64_t now)
+{
+    int64_t since = atomic_load(&cell->since);
+    bool connecting = cell_state(cell) & CELL_CONNECTING;
+    int64_t quiet = since && since != NEVER && !connecting ? connection_quiet(fd) : 0;
+    if (since == NEVER || (since && !connecting && (quiet == NEVER || quiet < now - since)))
+        atomic_store(&cell->since, 0);
+}
+
+static void end_registration(int fd, struct cell *cell, int64_t now)
+{
+    atomic_store(&cell->watched, 0);
+    begin_anew(fd, cell, now);
+}
+
 int64_t watch_begin(int fd, short events, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
@@ -34,6 +79,8 @@ int64_t watch_begin(int fd, short events, int64_t now)
     uint32_t state = fdtab_learn(fd, cell);
     if (is_reported_by_us(state) && is_reported_by_us(state = fdtab_verify(fd, cell)))
         return 0;
+    if (atomic_load_explicit(&cell->watched, memory_order_relaxed) && !watched_by_epoll(cell))
+        end_registration(fd, cell, now);
     return expiry_of(fd, cell, state, events, now);
 }
 
@@ -135,34 +182,6 @@ void watch_expire(int fd, short events, int64_t now)
         expire(fd, cell, state, limit, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
-/* cell->watched: the events, which are those of poll; EPOLLONESHOT and EPOLLET; in how many
- * instances fd is registered; and the generation of the one that was last, whose descriptor
- * is cell->epoll (UNKNOWN: one of the others).  Of several, the last one's events count. */
-#define WATCHED_EVENTS  UINT32_C(0x0000ffff)
-#define WATCHED_ONESHOT UINT32_C(0x00010000)
-#define WATCHED_EDGE    UINT32_C(0x00020000)
-#define WATCHED_ONE     UINT32_C(0x00040000)
-#define WATCHED_COUNT   UINT32_C(0x003c0000)
-#define UNKNOWN (-1)
-
-static uint32_t instances(uint32_t watched)
-{
-    return (watched & WATCHED_COUNT) / WATCHED_ONE;
-}
-
-/* What fd is registered for; 0 if it is not, or not any more: when an instance is closed its
- * registrations end without a word.  With several instances, or several numbers for one,
- * that cannot be told. */
-static uint32_t watched_by_epoll(const struct cell *cell)
-{
-    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
-    int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
-    if (!watched || epoll == UNKNOWN || instances(watched) > 1 || fdtab_epolls_have_copies())
-        return watched;
-    const struct cell *instance = fdtab_cell(epoll);
-    return instance && cell_same(instance, watched) ? watched : 0;
-}
-
 static short events_of(uint32_t watched)
 {
     return (short)(watched & WATCHED_EVENTS);
@@ -215,15 +234,6 @@ struct arming watch_arm(int fd, uint32_t events)
     return arming;
 }
 
-/* What has moved since an earlier wait began ended that wait. */
-static void begin_anew(int fd, struct cell *cell, int64_t now)
-{
-    int64_t since = atomic_load(&cell->since);
-    bool connecting = cell_state(cell) & CELL_CONNECTING;
-    if (since == NEVER || (since && !connecting && connection_quiet(fd) < now - since))
-        atomic_store(&cell->since, 0);
-}
-
 static void note_events(struct cell *cell, int epoll, uint32_t events, bool added)
 {
     uint32_t count = instances(watched_by_epoll(cell)) + added;
@@ -262,7 +272,9 @@ void watch_unregister(int epoll, int fd)
         if (atomic_load(&cell->epoll) == epoll)
             atomic_store(&cell->epoll, UNKNOWN);
     } else {
-        atomic_store(&cell->watched, 0);
+        int saved_errno = errno;
+        end_registration(fd, cell, clock_now());
+        errno = saved_errno;
     }
 }
 

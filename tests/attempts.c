@@ -39,6 +39,7 @@ static void start_peer(struct pair pair, int after_ms, void (*act)(struct pair))
     pthread_t thread;
     peer = (struct peer){pair, after_ms, act};
     ck_assert_int_eq(pthread_create(&thread, NULL, act_later, NULL), 0);
+    pthread_detach(thread);
 }
 
 /* Past the library: nothing waits on this socket any more. */
@@ -68,9 +69,9 @@ static void pause_faults(int on)
 {
     injector_pause_function *pause = NULL;
     void *found = dlsym(RTLD_DEFAULT, "injector_pause");
-    ck_assert_ptr_nonnull(found);
     memcpy(&pause, &found, sizeof found);
-    pause(on);
+    if (pause)      /* not there under ThreadSanitizer; else a test counts what it has done */
+        pause(on);
 }
 
 static bool on_silent_peer(const struct blocking *b)

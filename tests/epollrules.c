@@ -1,6 +1,8 @@
 /* What the kinds of registration in epoll add to its rules (tests/epoll.c): level- and
  * edge-triggered, exclusive; and what their changes and ends do.
  * One-shot ones are in tests/epolloneshot.c. */
+#include <poll.h>
+
 #include "../shim/timeoutsock.h"
 #include "epolls.h"
 #include "suites.h"
@@ -183,6 +185,37 @@ START_TEST(a_number_used_again_and_not_registered_does_not_expire)
 }
 END_TEST
 
+/* And it was idle for longer than its limit: nobody waited for it. */
+static void ck_poll_has_the_whole_limit(struct pair p)
+{
+    plain_sleep_ms(2 * LIMIT);
+    struct pollfd fd = {p.here, POLLIN, 0};
+    ck_took_ms(LIMIT, ck_assert_int_eq(poll(&fd, 1, -1), 1));
+    ck_has_expired(p.here);
+}
+
+START_TEST(a_connection_answered_and_removed_has_the_whole_limit_in_poll)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN);
+    ck_silent_for(LIMIT / 4, epoll);
+    receive(p.here, p.there, epoll);
+    delete(epoll, p.here);
+    ck_poll_has_the_whole_limit(p);
+}
+END_TEST
+
+START_TEST(a_connection_answered_has_the_whole_limit_in_poll_once_its_instance_is_closed)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN);
+    ck_silent_for(LIMIT / 4, epoll);
+    receive(p.here, p.there, epoll);
+    close(epoll);
+    ck_poll_has_the_whole_limit(p);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -198,7 +231,9 @@ int main(int argc, char **argv)
                a_connection_answered_removed_idle_and_added_again_has_the_whole_limit,
                with_its_instance_closed_a_connection_does_not_expire,
                through_a_copy_of_its_instance_a_connection_expires,
-               removed_through_a_copy_of_its_instance_a_connection_does_not_expire), NULL},
+               removed_through_a_copy_of_its_instance_a_connection_does_not_expire,
+               a_connection_answered_and_removed_has_the_whole_limit_in_poll,
+               a_connection_answered_has_the_whole_limit_in_poll_once_its_instance_is_closed), NULL},
         {"reuse", SETTINGS(limit),
          TESTS(a_number_used_again_while_registered_has_the_limit_of_its_new_socket,
                a_number_used_again_and_not_registered_does_not_expire), NAMES_IN(reuses)},

@@ -13,12 +13,6 @@
 #include "injector.h"
 #include "suites.h"
 
-#define MOST_TIMES 12u      /* how many calls of one name are failed one by one */
-#define SEEDS 8
-
-#define NAME(type, name, parameters, arguments, result, error) #name,
-static const char *const fault_names[] = {EACH_FAULT(NAME)};
-
 static struct fault_plan *plan;
 
 static const char *plan_path(void)
@@ -38,13 +32,20 @@ static void share_plan(void)
     close(fd);
 }
 
+/* ThreadSanitizer does not start where malloc() and mmap() are replaced. */
+#ifdef __SANITIZE_THREAD__
+#define INJECTOR "../.libs/libtimeoutsock.so"
+#else
+#define INJECTOR ".libs/injector.so"
+#endif
+
 static void be_tried(const char *attempt)
 {
     char self[4096] = "", preload[8192];
     if (readlink("/proc/self/exe", self, sizeof self - 1) < 0)
         _exit(127);
     const char *runtime = getenv("SANITIZER_RUNTIME");
-    snprintf(preload, sizeof preload, "%s:%s:%.*s/.libs/injector.so", runtime ? runtime : "", library_path(), (int)(strrchr(self, '/') - self), self);
+    snprintf(preload, sizeof preload, "%s:%s:%.*s/" INJECTOR, runtime ? runtime : "", library_path(), (int)(strrchr(self, '/') - self), self);
     setenv("LD_PRELOAD", preload, 1);
     setenv("FAULTS_PLAN", plan_path(), 1);
     setenv("TIMEOUTSOCK_DEFAULT", attempt_limit(attempt), 1);
@@ -53,6 +54,13 @@ static void be_tried(const char *attempt)
     execl(self, "faults", attempt, (char *)NULL);
     _exit(127);
 }
+
+#ifndef __SANITIZE_THREAD__
+#define MOST_TIMES 12u      /* how many calls of one name are failed one by one */
+#define SEEDS 8
+
+#define NAME(type, name, parameters, arguments, result, error) #name,
+static const char *const fault_names[] = {EACH_FAULT(NAME)};
 
 /* SIGALRM, which the attempt has asked for, ends one that hangs. */
 static void try(const char *attempt, int fault, unsigned nth)
@@ -102,6 +110,7 @@ START_TEST(a_call_survives_each_fault_of_what_the_library_calls)
     try_all_faults(test_variant());
 }
 END_TEST
+#endif
 
 /* A bad setting is told on standard error, which here takes nothing. */
 static void try_with_standard_error(int fd)
@@ -152,7 +161,9 @@ END_TEST
 int main(int argc, char **argv)
 {
     const struct suite suites[] = {
+#ifndef __SANITIZE_THREAD__
         {"faults", SETTINGS(NULL), TESTS(a_call_survives_each_fault_of_what_the_library_calls), attempt_names()},
+#endif
         {"standard error", SETTINGS(NULL), TESTS(a_bad_setting_does_not_end_a_program_whose_standard_error_nobody_reads,
          a_bad_setting_does_not_hang_a_program_whose_standard_error_is_full), NULL},
         {0}};

@@ -2,8 +2,10 @@
  * still noticed after a signal. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
+#include "../shim/timeoutsock.h"
 #include "peer.h"
 
 #define LENGTH (32 << 20)
@@ -218,6 +220,25 @@ START_TEST(a_connect_that_a_signal_has_ended_goes_on_in_the_background)
 }
 END_TEST
 
+/* A signal that comes as the kernel's timer runs out must not be the last word. */
+START_TEST(a_connect_goes_on_after_any_number_of_signals_until_its_limit)
+{
+    socklen_t len;
+    struct sockaddr_storage name = name_of(full_listener(), &len);
+    handle_sigurg(SA_RESTART);
+    ck_ok(sigaction(SIGALRM, &(struct sigaction){.sa_handler = count, .sa_flags = SA_RESTART}, NULL));
+    ck_ok(setitimer(ITIMER_REAL, &(struct itimerval){{0, 1100}, {0, 1100}}, NULL));
+    for (int round = 0; round < 150; round++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        ck_assert_int_eq(tsock_set_timeout(fd, 5 + round % 20), 0);
+        ck_fails(ETIMEDOUT, connect(fd, (struct sockaddr *)&name, len));
+        close(fd);
+    }
+    ck_ok(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL));
+    ck_assert_int_gt(signals, 150);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -230,5 +251,6 @@ int main(int argc, char **argv)
                            a_receive_goes_on_after_signals_and_gets_what_comes,
                            an_accept_goes_on_after_signals_and_takes_what_comes,
                            a_connect_goes_on_after_signals_and_succeeds,
+                           a_connect_goes_on_after_any_number_of_signals_until_its_limit,
                            a_connect_that_a_signal_has_ended_goes_on_in_the_background));
 }
