@@ -172,10 +172,12 @@ INTERPOSE int close(int fd)
 ALIAS_OF(close, int, __close, (int fd))
 
 /* Copying over an open descriptor closes it. */
-static void note_end(int fd)
+static void note_end(int fd, int copied)
 {
-    if (policy_is_armed())
+    if (policy_is_armed() && fd != copied) {
         linger_bound(fd);
+        fdtab_outdate(fd);
+    }
 }
 
 static int note_copy(int from, int to)
@@ -192,14 +194,14 @@ INTERPOSE int dup(int fd)
 
 INTERPOSE int dup2(int fd, int to)
 {
-    note_end(to);
+    note_end(to, fd);
     return note_copy(fd, REAL(dup2)(fd, to));
 }
 ALIAS_OF(dup2, int, __dup2, (int fd, int to))
 
 INTERPOSE int dup3(int fd, int to, int flags)
 {
-    note_end(to);
+    note_end(to, fd);
     return note_copy(fd, REAL(dup3)(fd, to, flags));
 }
 
