@@ -136,6 +136,13 @@ void fdtab_forget(int fd)
         fdtab_reset(fd, KIND_UNKNOWN, 0);
 }
 
+void fdtab_outdate(int fd)
+{
+    struct cell *cell = known_cell(fd);
+    if (cell && kind_has_limits(state_kind(cell_state(cell))) && fdtab_is_ours())
+        atomic_fetch_add(&cell->state, STATE_GENERATION_ONE);
+}
+
 struct terms *fdtab_terms(int fd, const struct cell *cell)
 {
     return atomic_load_explicit(&cell->own, memory_order_acquire) == OWN_TERMS ? terms_find(fd) : NULL;
@@ -230,15 +237,24 @@ void cell_clear(struct cell *cell, uint32_t flags)
     atomic_fetch_and_explicit(&cell->state, ~flags, memory_order_relaxed);
 }
 
+static bool change_unless(struct cell *cell, uint32_t state, uint32_t unless, uint32_t clear, uint32_t set)
+{
+    uint32_t now = cell_state(cell);
+    do {
+        if ((now ^ state) & STATE_GENERATION || now & unless)
+            return false;
+    } while (!atomic_compare_exchange_weak(&cell->state, &now, (now & ~clear) | set));
+    return true;
+}
+
+bool cell_change(struct cell *cell, uint32_t state, uint32_t clear, uint32_t set)
+{
+    return change_unless(cell, state, 0, clear, set);
+}
+
 bool cell_post_error(struct cell *cell, uint32_t state, int error, uint32_t flags)
 {
-    uint32_t now = cell_state(cell), then;
-    do {
-        if ((now ^ state) & STATE_GENERATION)
-            return false;
-        then = (now & ~STATE_ERROR) | (uint32_t)error << STATE_ERROR_SHIFT | flags;
-    } while (!atomic_compare_exchange_weak(&cell->state, &now, then));
-    return true;
+    return change_unless(cell, state, flags, STATE_ERROR, (uint32_t)error << STATE_ERROR_SHIFT | flags);
 }
 
 int cell_take_error(struct cell *cell)

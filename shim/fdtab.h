@@ -79,6 +79,10 @@ void fdtab_reset(int fd, enum kind kind, uint32_t flags);
  * next one most likely is none either, and a socket's creation resets the cell. */
 void fdtab_forget(int fd);
 
+/* A descriptor is about to be replaced by a copy of another, which may yet fail: what is known
+ * stays, but whoever has judged it by an earlier state is too late. */
+void fdtab_outdate(int fd);
+
 /* What is settled about fd beyond one limit, NULL if nothing is; and a place to settle it, NULL
  * if there is no memory. */
 struct terms *fdtab_terms(int fd, const struct cell *cell);
@@ -93,8 +97,13 @@ void cell_drop(int fd, struct cell *cell);
 void cell_set(struct cell *cell, uint32_t flags);
 void cell_clear(struct cell *cell, uint32_t flags);
 
+/* The same, of the descriptor that the cell spoke of in `state`: false if it speaks of another
+ * one by now, which is then left alone. */
+bool cell_change(struct cell *cell, uint32_t state, uint32_t clear, uint32_t set);
+
 /* The next call on the descriptor shall answer `error`; and that call taking it (0: none).
- * Setting fails if the cell is no longer of this generation. */
+ * Setting fails if the cell is no longer of this generation, and if one of the flags is set:
+ * then another thread has done it. */
 bool cell_post_error(struct cell *cell, uint32_t state, int error, uint32_t flags);
 int cell_take_error(struct cell *cell);
 

@@ -186,8 +186,10 @@ ALIAS_OF(close, int, __close, (int fd))
 /* Copying over an open descriptor closes it. */
 static void note_end(int from, int to)
 {
-    if (from != to && policy_is_armed())
+    if (from != to && policy_is_armed()) {
         linger_bound(to);
+        fdtab_outdate(to);
+    }
 }
 
 static int note_copy(int from, int to)

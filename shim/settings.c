@@ -58,7 +58,7 @@ static bool parse_number(const char *text, int64_t *span)
     /* In milliseconds first: a billionth of an hour would not fit.  Rounded up, so that
      * no limit, however small, becomes none. */
     *span = whole * unit + divide_up(billionths * (unit / MILLISECOND), SECOND / MILLISECOND);
-    return true;
+    return *span <= LONGEST;
 }
 
 bool parse_duration(const char *text, int64_t *span)

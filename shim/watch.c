@@ -89,9 +89,10 @@ void watch_ready(int fd)
     struct cell *cell = fdtab_cell(fd);
     if (!cell || !atomic_load_explicit(&cell->since, memory_order_relaxed))
         return;
+    uint32_t state = cell_state(cell);
     connection_moved(cell);
-    if (cell_state(cell) & CELL_CONNECTING)
-        cell_clear(cell, CELL_CONNECTING);
+    if (state & CELL_CONNECTING)
+        cell_change(cell, state, CELL_CONNECTING, 0);
 }
 
 bool watch_is_over(int fd)
@@ -113,7 +114,7 @@ static bool has_connected(int fd, struct cell *cell, uint32_t state, int64_t now
     if (!(state & CELL_CONNECTING) || !connection_has_peer(fd))
         return false;
     wait_since(cell, connection_quiet(fd), now);
-    cell_clear(cell, CELL_CONNECTING);
+    cell_change(cell, state, CELL_CONNECTING, 0);
     return true;
 }
 
@@ -130,7 +131,7 @@ static bool has_no_peer(int fd, struct cell *cell, uint32_t state)
 {
     if (state_kind(state) == KIND_PIPE || state & CELL_CONNECTING || connection_has_peer(fd))
         return false;
-    cell_set(cell, CELL_PASSIVE);
+    cell_change(cell, state, 0, CELL_PASSIVE);
     return true;
 }
 
@@ -147,9 +148,8 @@ static void expire(int fd, struct cell *cell, uint32_t state, struct limit limit
         connection_take_error(fd);
 }
 
-static bool is_due(const struct cell *cell, int64_t span, int64_t now)
+static bool is_due(int64_t since, int64_t span, int64_t now)
 {
-    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
     return since && span != NEVER && deadline_after(since, span) <= now;
 }
 
@@ -168,6 +168,13 @@ static bool is_silent(int fd, struct cell *cell, uint32_t state, short events, i
            !has_moved(fd, cell, state, span, now) && !is_ready(fd, cell, events, now);
 }
 
+/* Of the threads that have waited for it and found it silent, one expires it: otherwise the last
+ * of them might, after the answer to the first one's has been taken, have it answered again. */
+static bool claim(struct cell *cell, int64_t since)
+{
+    return atomic_compare_exchange_strong(&cell->since, &since, 0);
+}
+
 void watch_expire(int fd, short events, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
@@ -175,10 +182,11 @@ void watch_expire(int fd, short events, int64_t now)
         return;
     uint32_t state = cell_state(cell);
     struct limit limit = connection_wait_limit(fd, cell, state, events);
+    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
     bool over = connection_wait_end(fd, cell, state) <= now;
     if (over)
         limit = connection_limit(fd, cell, state, PHASE_TOTAL);
-    if (over || (is_due(cell, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now)))
+    if (over || (is_due(since, limit.span, now) && is_silent(fd, cell, state, events, limit.span, now) && claim(cell, since)))
         expire(fd, cell, state, limit, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
@@ -284,14 +292,15 @@ void watch_expire_by_epoll(int fd, int64_t now)
     uint32_t state = cell_state(cell), watched = watched_by_epoll(cell);
     short events = events_of(watched);
     struct limit limit = connection_wait_limit(fd, cell, state, events);
+    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
     bool over = connection_wait_end(fd, cell, state) <= now;
-    if (!over && !is_due(cell, limit.span, now))
+    if (!over && !is_due(since, limit.span, now))
         return;
     if (over)
         expire(fd, cell, state, connection_limit(fd, cell, state, PHASE_TOTAL), true);
     else if (takes_one_event(cell, watched & WATCHED_ONESHOT ? EPOLLONESHOT : 0) &&
              !is_armed(fd, cell, events, atomic_load(&cell->mark)))
         atomic_store(&cell->since, NEVER);
-    else if (is_silent(fd, cell, state, awaited_events(watched), limit.span, now))
+    else if (is_silent(fd, cell, state, awaited_events(watched), limit.span, now) && claim(cell, since))
         expire(fd, cell, state, limit, true);
 }

@@ -124,11 +124,12 @@ prepare() {
 
 test_durations() {
     for value in 30 1.5 500ms 30s 2m 1h none off infinite 0 0.000000001 0009 \
-        9000000000 9000000000s 9000000000000ms 150000000m 2500000h; do
+        9000000000 9000000000.0 8999999999.5 9000000000s 9000000000000ms 150000000m 2500000h; do
         sets "TIMEOUTSOCK_DEFAULT=$value" "$value"
     done
     for value in abc -5 -.5 1e3 1e3x '' ' ' ' 5' '5 ' +5 .5 5. 1.5.5 1,5 5ss 5sm 5d 0x10 ms NONE nan \
         0.0000000001 9000000001 9000000000001ms 150000001m 2500001h 99999999999h \
+        9000000000.000000001 2500000.5h \
         99999999999999999999 99999999999999999999999ms '*' '30;ls'; do
         refuses 125 "bad duration \"$value\" (try 30, 1.5, 500ms, 2m or none)" "$value" echo ran
     done
