@@ -90,6 +90,27 @@ START_TEST(another_library_that_replaces_recv_is_called_too_in_either_order)
 }
 END_TEST
 
+/* Connections of another make, of which it says that something has just moved on them. */
+#define EMULATING_TCP                                                                     \
+    "#include <dlfcn.h>\n#include <netinet/in.h>\n#include <netinet/tcp.h>\n"             \
+    "#include <string.h>\n#include <sys/socket.h>\n"                                      \
+    "int getsockopt(int fd, int level, int name, void *value, socklen_t *len)\n{\n"       \
+    "    int (*next)(int, int, int, void *, socklen_t *) = dlsym(RTLD_NEXT, \"getsockopt\");\n" \
+    "    if (level != IPPROTO_TCP || name != TCP_INFO) return next(fd, level, name, value, len);\n" \
+    "    memset(value, 0, *len);\n    return 0;\n}\n"
+
+START_TEST(another_library_that_emulates_tcp_info_keeps_no_silent_connection_alive)
+{
+    build("emulating.so", "-shared -fPIC", EMULATING_TCP);
+    build("waiting", "",
+          SILENT "int main(void)\n{\n"
+                 "    int peer;\n    struct pollfd p = {silent(&peer), POLLIN, 0};\n"
+                 "    return poll(&p, 1, 2000) != 1 || !times_out(p.fd);\n}\n");
+    ck_assert_int_eq(run_built("waiting", preload(library_path(), built("emulating.so")), LIMIT), 0);
+    ck_assert_int_eq(run_built("waiting", preload(library_path(), built("emulating.so")), NULL), 1);
+}
+END_TEST
+
 /* A sanitizer's runtime is the malloc, refuses RTLD_DEEPBIND and calls dlopen itself. */
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
@@ -204,7 +225,8 @@ int main(void)
     built_begin();
     int status = run_tests("loading", TESTS(NOT_UNDER_SANITIZERS a_program_that_was_built_shows_the_difference,
                                             calls_of_a_constructor_that_runs_before_ours_are_made,
-                                            another_library_that_replaces_recv_is_called_too_in_either_order));
+                                            another_library_that_replaces_recv_is_called_too_in_either_order,
+                                            another_library_that_emulates_tcp_info_keeps_no_silent_connection_alive));
     built_end();
     return status;
 }
