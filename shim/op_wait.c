@@ -4,48 +4,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
-#include <sys/socket.h>
 
 #include "deadline.h"
 #include "interruption.h"
-#include "libc.h"
 #include "op.h"
+#include "op_timer.h"
 #include "real.h"
 #include "restart.h"
 #include "scope.h"
-
-/* glibc's own names of what pthread_cleanup_push and pop, which must stand in one block,
- * are made of; the buffer is found through the stack frame that it lies in. */
-void _pthread_cleanup_push(struct _pthread_cleanup_buffer *, void (*)(void *), void *);
-void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *, int execute);
-
-/* A connect of vsock looks at a timer of its own, which is never 0: 2 s by default. */
-static bool is_vsock_connect(const struct op *op)
-{
-    return op->phase == PHASE_CONNECT && state_kind(op->state) == KIND_VSOCK;
-}
-
-static int timer_level(const struct op *op)
-{
-    return is_vsock_connect(op) ? AF_VSOCK : SOL_SOCKET;
-}
-
-static int timer_option(const struct op *op)
-{
-    if (is_vsock_connect(op))
-        return SO_VM_SOCKETS_CONNECT_TIMEOUT;
-    return op->phase == PHASE_READ || op->phase == PHASE_ACCEPT ? SO_RCVTIMEO : SO_SNDTIMEO;
-}
-
-/* The program's own timer, {0} if it has none. */
-static struct timeval own_timer(const struct op *op)
-{
-    struct timeval t = {0};
-    socklen_t length = sizeof t;
-    if (is_vsock_connect(op) || fdtab_has_timer(op->state))
-        REAL(getsockopt)(op->fd, timer_level(op), timer_option(op), &t, &length);
-    return t;
-}
 
 static int64_t bounded_by_outer(struct op *op, int64_t now, int64_t span)
 {
@@ -63,7 +29,7 @@ static int64_t span_of_op(struct op *op, int64_t now)
     int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
     interruption_forget(op->fd);
     span = bounded_by_outer(op, now, span);
-    struct timeval own = own_timer(op);
+    struct timeval own = op_own_timer(op);
     op->timer_is_own = own.tv_sec || own.tv_usec;
     if (op->timer_is_own) {
         int64_t own_span = span_of(own.tv_sec, own.tv_usec * MICROSECOND);
@@ -95,46 +61,6 @@ static enum mode start_waiting(struct op *op)
     return mode;
 }
 
-static void restore_timer(void *argument)
-{
-    struct op *op = argument;
-    if (cell_same(op->cell, op->state))
-        REAL(setsockopt)(op->fd, timer_level(op), timer_option(op), &op->timer, sizeof op->timer);
-}
-
-void op_restore_timer(struct op *op)
-{
-    int error = errno;
-    _pthread_cleanup_pop(&op->cleanup, 0);
-    restore_timer(op);
-    op->timed = false;
-    errno = error;
-}
-
-/* The kernel may be one tick early. */
-static void set_timer(struct op *op)
-{
-    struct timeval t;
-    span_to_timeval(left_until(op->deadline, clock_now()) + TICK, &t);
-    if (cell_same(op->cell, op->state))
-        REAL(setsockopt)(op->fd, timer_level(op), timer_option(op), &t, sizeof t);
-}
-
-/* A pipe has no timer: its call is made without.  That is so only where poll cannot be
- * asked (op_wait). */
-static void use_kernel_timer(struct op *op)
-{
-    op->dontwait = 0;
-    if (op_is_pipe(op))
-        return;
-    if (!op->timed) {
-        op->timer = own_timer(op);
-        op->timed = true;
-        _pthread_cleanup_push(&op->cleanup, restore_timer, op);
-    }
-    set_timer(op);
-}
-
 bool op_leave_to_kernel(struct op *op)
 {
     if (op->error)
@@ -143,7 +69,7 @@ bool op_leave_to_kernel(struct op *op)
         errno = op->saved_errno;
         return false;
     }
-    use_kernel_timer(op);
+    op_use_kernel_timer(op);
     return true;
 }
 
@@ -240,7 +166,7 @@ static bool poll_until_deadline(struct op *op, short events)
         if (ready > 0) {
             op->ready = true;
             if (op->timed)
-                set_timer(op);
+                op_set_timer(op);
             return still_same(op, p.revents);
         }
         if (ready == 0) {
@@ -248,7 +174,7 @@ static bool poll_until_deadline(struct op *op, short events)
             return expire(op);
         }
         if (errno != EINTR) {
-            use_kernel_timer(op);
+            op_use_kernel_timer(op);
             return true;
         }
         if (!resume(op) || !is_blocking_still(op))
@@ -301,7 +227,7 @@ bool op_wait(struct op *op, short events)
     if (!op->dontwait) {
         bool again = goes_on_in_kernel(op);
         if (again)
-            use_kernel_timer(op);
+            op_use_kernel_timer(op);
         return again;
     }
     /* Poll said ready and the try found nothing: another reader was faster, or poll cannot
@@ -309,7 +235,7 @@ bool op_wait(struct op *op, short events)
      * might spin.  A pipe has only other readers, and a guarded call waits itself. */
     if (!op->ready || op_is_pipe(op) || op->timed)
         return poll_until_deadline(op, events);
-    use_kernel_timer(op);
+    op_use_kernel_timer(op);
     return true;
 }
 
