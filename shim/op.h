@@ -40,6 +40,7 @@ struct op {
     struct limit limit;
     int64_t span;               /* how long it may wait */
     int64_t deadline;           /* 0 until the call first has to wait */
+    uint32_t acked;             /* of a sending call then: how much the peer had (connection_mark) */
     int64_t outer_deadline;     /* that of the scope or of the connection's whole life; NEVER: neither */
     bool outer_is_scope;
     int saved_errno;

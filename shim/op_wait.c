@@ -47,14 +47,26 @@ static enum mode mode_of(int fd)
     return flags < 0 ? UNKNOWN_MODE : flags & O_NONBLOCK ? NONBLOCKING : BLOCKING;
 }
 
+static void note_acked(struct op *op)
+{
+    if (op->phase == PHASE_WRITE && op->limit.imposed && !connection_mark(op->fd, POLLOUT, &op->acked))
+        op->acked = 0;
+}
+
+static void start_clock(struct op *op)
+{
+    int64_t now = clock_now();
+    op->deadline = deadline_after(now, op->span = span_of_op(op, now));
+    note_acked(op);
+}
+
 /* The caller's errno is that of the failed try and stays, unless the op begins to wait. */
 static enum mode start_waiting(struct op *op)
 {
     int error = errno;
     enum mode mode = mode_of(op->fd);
-    int64_t now = clock_now();
     if (mode == BLOCKING)
-        op->deadline = deadline_after(now, op->span = span_of_op(op, now));
+        start_clock(op);
     else if (mode == NONBLOCKING)
         cell_set(op->cell, CELL_NONBLOCK);
     errno = error;
@@ -85,9 +97,18 @@ void op_restart_clock(struct op *op)
     op->deadline = earlier(deadline_after(clock_now(), op->span), op->outer_deadline);
 }
 
+/* What the kernel sends again, or to probe a closed window, does not count. */
+static bool peer_has_more(const struct op *op)
+{
+    uint32_t acked;
+    return connection_mark(op->fd, POLLOUT, &acked) && acked != op->acked;
+}
+
 int64_t op_rest_of_limit(const struct op *op)
 {
-    int64_t quiet = op->outer_first ? NEVER : connection_quiet(op->fd);
+    if (op->outer_first || (op->phase == PHASE_WRITE && !peer_has_more(op)))
+        return 0;
+    int64_t quiet = connection_quiet(op->fd);
     return quiet < op->limit.span / 2 ? op->limit.span - quiet : 0;
 }
 
@@ -98,8 +119,10 @@ static bool goes_on_sending(struct op *op)
     if (op->phase != PHASE_WRITE || op->moved || op->timer_is_own || !op->limit.imposed)
         return false;
     int64_t left = op_rest_of_limit(op), now = clock_now();
-    if (left)
+    if (left) {
         op->deadline = deadline_after(now, bounded_by_outer(op, now, left));
+        note_acked(op);
+    }
     return left;
 }
 
