@@ -1,0 +1,154 @@
+"""What real servers and clients do in a second, plain and with a library in both.
+
+Both servers of a pair live for all its pairs, but only one is asked at a time; every other
+pair begins with the library."""
+import contextlib
+import csv
+import json
+import os
+import re
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "programs"))
+import process  # noqa: E402
+import services  # noqa: E402
+from calls import LIMITED, Work, environment  # noqa: E402
+from figures import Goal  # noqa: E402
+
+PAIRS = 9
+SECONDS = 1         # that one measurement lasts, about
+CONNECTIONS = 50
+LARGE = 4 << 30     # bytes of a file
+
+NGINX = """\
+daemon off;
+{user}
+worker_processes 1;
+pid {directory}/pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 1000000000;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{ listen 127.0.0.1:{port}; root {directory}/files; }}
+}}
+"""
+
+# ask(port, environment) is the costs by their names: nanoseconds.
+Load = namedtuple("Load", "name server ask goals")
+
+
+def output_of(environment, *command):
+    """What a client says; when it fails, that is the error."""
+    done = process.subprocess.run([process.find(command[0]), *map(str, command[1:])], env=environment,
+                                  stdin=process.subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode or done.stderr:
+        raise RuntimeError(f"{command[0]} failed: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def redis_load(test, pipeline, rate):
+    def ask(port, environment):
+        out = output_of(environment, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "--csv",
+                        "-t", test, "-c", CONNECTIONS, "-P", pipeline, "-n", rate * SECONDS)
+        said = next(csv.DictReader(out.splitlines()))
+        return {"a request": 1e9 / float(said["rps"]), "p99 latency": 1e6 * float(said["p99_latency_ms"])}
+    return Load(f"redis {test} -c {CONNECTIONS} -P {pipeline}", "redis-server", ask, GOALS)
+
+
+UNITS = {"us": 1e3, "ms": 1e6, "s": 1e9}
+
+
+def ask_wrk(port, environment):
+    out = output_of(environment, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency",
+                    f"http://127.0.0.1:{port}/small")
+    if "Socket errors" in out or "Non-2xx" in out:
+        raise RuntimeError(f"wrk was not served:\n{out}")
+    late = re.search(r"99%\s+([\d.]+)(us|ms|s)", out)
+    return {"a request": 1e9 / float(re.search(r"Requests/sec:\s*([\d.]+)", out)[1]),
+            "p99 latency": float(late[1]) * UNITS[late[2]]}
+
+
+def ask_curl(port, environment):
+    seconds = output_of(environment, "curl", "-sS", "-o", "/dev/null", "-w", "%{time_total}",
+                        f"http://127.0.0.1:{port}/large")
+    return {"4 GB": 1e9 * float(seconds)}
+
+
+def ask_iperf(port, environment):
+    said = json.loads(output_of(environment, "iperf3", "-c", "127.0.0.1", "-p", port, "-t", SECONDS, "-J"))
+    return {"a megabyte": 8e15 / said["end"]["sum_received"]["bits_per_second"]}
+
+
+GOALS = {"a request": Goal(1 / 0.99), "p99 latency": Goal(1.02)}
+LOADS = [redis_load(test, pipeline, rate) for pipeline, rate in ((1, 50000), (16, 500000)) for test in ("get", "set")]
+LOADS += [Load("wrk against nginx", "nginx", ask_wrk, GOALS),
+          Load("curl from nginx", "nginx", ask_curl, {"4 GB": Goal(1 / 0.99)}),
+          Load("iperf3", "iperf3", ask_iperf, {"a megabyte": Goal(1 / 0.99)})]
+
+
+def redis_command(directory, port):
+    return ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+
+
+def nginx_command(directory, port):
+    (directory / "files").mkdir()
+    (directory / "files/small").write_bytes(b"timeout\n" * 64)
+    with open(directory / "files/large", "wb") as large:
+        large.truncate(LARGE)
+    config = directory / "config"
+    user = "" if os.getuid() else "user root;"  # the directory is for its owner alone
+    config.write_text(NGINX.format(directory=directory, port=port, user=user))
+    return ["nginx", "-e", "stderr", "-p", directory, "-c", config]
+
+
+def iperf_command(_, port):
+    return ["iperf3", "-s", "-B", "127.0.0.1", "-p", port]
+
+
+COMMANDS = {"redis-server": redis_command, "nginx": nginx_command, "iperf3": iperf_command}
+
+
+def start(name, environment, stops):
+    """The port of a new server."""
+    directory = Path(stops.enter_context(tempfile.TemporaryDirectory(prefix="throughput-")))
+    port = services.free_port()
+    services.start_daemon(COMMANDS[name](directory, port), services.listens(port), stops,
+                          directory / "log", env=environment)
+    return port
+
+
+def ask_in_turn(load, both):
+    """The costs of each pair, by whether the library is there; the first pair warms up."""
+    pairs = []
+    with contextlib.ExitStack() as stops:
+        ports = {given: start(load.server, both[given], stops) for given in both}
+        for number in range(PAIRS + 1):
+            order = sorted(both, reverse=bool(number % 2))
+            pairs.append({given: load.ask(ports[given], both[given]) for given in order})
+    return pairs[1:]
+
+
+def works_of(load):
+    """A work for each cost; what one run says of several is kept."""
+    runs = {}
+
+    def work(cost, goal):
+        def measure(_, library, settings):
+            if library not in runs:
+                runs[library] = ask_in_turn(load, {False: environment(None, {}), True: environment(library, settings)})
+            return [(pair[False][cost], pair[True][cost]) for pair in runs[library]]
+        return Work(f"{load.name}: {cost}", "ns", goal, LIMITED, measure)
+    return [work(cost, goal) for cost, goal in load.goals.items()]
+
+
+WORKS = [work for load in LOADS for work in works_of(load)]
