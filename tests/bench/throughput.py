@@ -18,6 +18,7 @@ import services  # noqa: E402
 from calls import LIMITED, Work, environment  # noqa: E402
 from figures import Goal  # noqa: E402
 
+services.READY_WITHIN = 10
 PAIRS = 9
 SECONDS = 1         # that one measurement lasts, about
 CONNECTIONS = 50
