@@ -92,7 +92,7 @@ START_TEST(data_in_time_are_reported_and_the_wait_begins_anew)
 {
     struct pair p = tcp_pair();
     int epoll = instance_of(p.here, EPOLLIN);
-    ck_silent_for(100, epoll);
+    ck_silent_for(40, epoll);
     put_byte(p.there);
     ck_reports(p.here, epoll);
     take_byte(p.here);
