@@ -110,8 +110,8 @@ static char state_of(pid_t tid)
 
 void await_sleep(pid_t tid)
 {
-    while (state_of(tid) != 'S')
-        plain_sleep_ms(1);
+    for (char state; (state = state_of(tid)) != 'S'; plain_sleep_ms(1))
+        ck_assert_msg(state != 'Z', "%d has ended", (int)tid);
 }
 
 static long plain_ppoll(struct pollfd *p, int ms)

@@ -10,6 +10,7 @@
 #include "suites.h"
 
 #define LIMIT 80
+#define LONGER 500      /* where something is to come in time even on a busy machine */
 #define PERIOD 15
 
 /* By default it is ignored, so that one that comes late does no harm. */
@@ -143,7 +144,7 @@ START_TEST(a_call_goes_on_after_its_process_was_stopped_and_ends_at_its_limit)
     kill(child, SIGCONT);
     ck_ok(waitpid(child, &status, 0));
     ck_assert_int_eq(status, 0);
-    assert_took_ms(LIMIT, now_ns() - began);
+    assert_took_ms(LONGER, now_ns() - began);
 }
 END_TEST
 
@@ -202,7 +203,7 @@ START_TEST(another_call_after_eintr_gets_its_whole_limit)
     const struct blocking *call = blocking_variant();
     int fd = call->open(), other = call->open();
     ck_fails(EINTR, call_under_signals(call, fd));
-    ck_took_ms(LIMIT, ck_fails(ETIMEDOUT, call->call(other)));
+    ck_took_ms(LONGER, ck_fails(ETIMEDOUT, call->call(other)));
 }
 END_TEST
 
@@ -279,14 +280,17 @@ int main(int argc, char **argv)
     const struct suite suites[] = {
         {"signals", SETTINGS("TIMEOUTSOCK_DEFAULT=80ms"),
          TESTS(a_call_goes_on_after_a_handler_with_sa_restart_and_ends_at_its_limit,
-               NOT_UNDER_TSAN a_call_goes_on_after_its_process_was_stopped_and_ends_at_its_limit,
-               a_handler_without_sa_restart_of_a_blocked_signal_does_not_matter,
+               NOT_UNDER_TSAN a_handler_without_sa_restart_of_a_blocked_signal_does_not_matter,
                a_handler_without_sa_restart_of_a_fault_does_not_matter, an_ignored_signal_does_not_matter,
-               a_program_that_retries_after_eintr_gets_its_limit_once, another_call_after_eintr_gets_its_whole_limit),
+               a_program_that_retries_after_eintr_gets_its_limit_once),
          blocking_names()},
         {"signals, interrupted", SETTINGS("TIMEOUTSOCK_DEFAULT=20s"),
          TESTS(a_call_fails_with_eintr_after_a_handler_without_sa_restart,
                a_call_fails_with_eintr_where_handlers_of_both_sorts_are_installed),
+         blocking_names()},
+        {"signals, longer", SETTINGS("TIMEOUTSOCK_DEFAULT=500ms"),
+         TESTS(a_call_goes_on_after_its_process_was_stopped_and_ends_at_its_limit,
+               another_call_after_eintr_gets_its_whole_limit),
          blocking_names()},
         {"signals, nested", SETTINGS("TIMEOUTSOCK_DEFAULT=80ms"),
          TESTS(a_handler_may_make_calls_while_the_program_waits_in_one,
