@@ -9,7 +9,7 @@ import programs
 from verdict import Late, Verdict
 
 LIMIT = 2          # seconds: TIMEOUTSOCK_DEFAULT
-LATEST = 1.1       # a program's last moment, in limits from when the last byte moved
+LATEST = 1.1       # when a program learns of its timeout, in limits from when the last byte moved
 SLOW = 0.8         # a slow peer's every pause
 WORKS_WITHIN = 60
 SHOWN = 2000       # bytes of a failed program's output
@@ -144,9 +144,9 @@ class Trial:
         """One second after that.  Without the library it must still run a second later."""
         return self.waits + 1
 
-    @property
-    def latest(self):
-        return LATEST * self.waits + self.case.program.leaves
+    def latest(self, plain):
+        """What it does when it knows of its timeout takes it as long as after a reset."""
+        return LATEST * self.waits + plain.leaves
 
     def complaints_if_it_works(self, limited, plain):
         if plain.status != 0 or not self.has_marker(plain):
@@ -167,8 +167,8 @@ class Trial:
             yield f"it did not end within {self.ends_within} s of hanging"
         elif limited.seconds < LIMIT:
             yield "it ended before the limit"
-        elif limited.end - self.since > self.latest:
-            yield Late(f"it did not end within {self.latest:.1f} s of the last byte")
+        elif limited.end - self.since > self.latest(plain):
+            yield Late(f"it did not end within {self.latest(plain):.2f} s of the last byte")
         elif self.recovers:
             if limited.status != 0 or not self.has_marker(limited):
                 yield "it did not get what it wanted at its second connection"

@@ -51,6 +51,7 @@ class Ended:
     late: bool     # it had not ended in time
     stdout: bytes
     stderr: bytes
+    leaves: float = 0  # the seconds that it took to end when it was rescued
 
     @property
     def end(self):
@@ -78,9 +79,10 @@ def run(command, environment, within, stdin=None, typed=False, rescue=None):
         if late and rescue:
             rescue()
         by_itself = wait(process, 1 if rescue else 0)
+        leaves = time.monotonic() - start - seconds
         status = end_group(process)
         return Ended(start, seconds, status if by_itself else None, late,
-                     content(out), content(err))
+                     content(out), content(err), leaves)
 
 
 def open_input(stack, file, typed):

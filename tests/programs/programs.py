@@ -54,7 +54,6 @@ class Program:
     reads: int = 0          # what a peer that stops reading has taken in by then
     connects: int = 1       # how often it tries to connect, when nothing can change that
     reconnects: float = None  # it connects again after so many seconds, whatever one says
-    leaves: float = 0       # how long it takes to end when it has reported its error
     needs: str = ""         # a service besides
     loops: bool = False     # it uploads from an event loop: no one call has to send it all
     typed: bool = False     # its standard input stays open, as a terminal's does
@@ -120,8 +119,7 @@ PROGRAMS = (
     Program("node-fetch", "http", f"{NODE}fetch.js {HTTP}/item",
             f"{NODE}fetch.js {HTTP}/item $lines", loops=True),
     Program("java-httpclient", "http", f"{JAVA} JavaHttp {HTTP}/item",
-            f"{JAVA} JavaHttp {HTTP}/item $lines", leaves=0.3, needs="java",
-            loops=True),
+            f"{JAVA} JavaHttp {HTTP}/item $lines", needs="java", loops=True),
     simple("java-nio", f"{JAVA} JavaNio $port FILE", needs="java", loops=True),
     # Under a shell that shows what it has stored.
     Program("aria2c", "http", f"sh $clients/aria2c.sh {HTTP}/item"),
