@@ -8,10 +8,8 @@
 
 #include "kind.h"
 #include "real.h"
-#include "sparse.h"
 
-/* The first cells, enough for nearly every program, need no memory of their own. */
-static struct cell first_cells[SPARSE_LEAF_SIZE];
+struct cell fdtab_first[SPARSE_LEAF_SIZE];
 static struct sparse cells = {.element = sizeof(struct cell)};
 
 /* The process whose memory this is.  A child of vfork() has another pid and the same
@@ -62,11 +60,9 @@ bool fdtab_is_ours(void)
     return atomic_load_explicit(page, memory_order_relaxed) == self || atomic_compare_exchange_strong(page, &nobody, self);
 }
 
-struct cell *fdtab_cell(int fd)
+struct cell *fdtab_further_cell(int fd)
 {
-    if (fd < 0)
-        return NULL;
-    return fd < SPARSE_LEAF_SIZE ? &first_cells[fd] : sparse_make(&cells, fd);
+    return fd < 0 ? NULL : sparse_make(&cells, fd);
 }
 
 bool fdtab_is_epoll(int fd)
@@ -75,13 +71,10 @@ bool fdtab_is_epoll(int fd)
     return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
 }
 
-uint32_t fdtab_learn(int fd, struct cell *cell)
+uint32_t fdtab_ask(int fd, struct cell *cell)
 {
-    uint32_t state = cell_state(cell);
-    if (state_kind(state) != KIND_UNKNOWN)
-        return state;
     int saved_errno = errno;
-    uint32_t learned = state | kind_ask(fd);
+    uint32_t state = cell_state(cell), learned = state | kind_ask(fd);
     errno = saved_errno;
     if (fdtab_is_ours())
         atomic_compare_exchange_strong(&cell->state, &state, learned);
@@ -167,7 +160,8 @@ struct terms *fdtab_make_terms(int fd, struct cell *cell)
 /* O_NONBLOCK and the timers belong to the open file description, which copies share.  Once a
  * socket has been copied and some descriptor made blocking again, hints are no longer
  * believed; once it has been copied and some timer set, each may have one. */
-static atomic_bool copied, hints_are_void, timers_are_shared, epolls_have_copies;
+static atomic_bool copied, timers_are_shared, epolls_have_copies;
+atomic_bool fdtab_hints_are_void;
 
 void fdtab_copy(int from, int to)
 {
@@ -194,7 +188,7 @@ void fdtab_set_nonblock(int fd, bool nonblock)
     else
         cell_clear(cell, CELL_NONBLOCK);
     if (!nonblock && atomic_load(&copied))
-        atomic_store(&hints_are_void, true);
+        atomic_store(&fdtab_hints_are_void, true);
 }
 
 bool fdtab_epolls_have_copies(void)
@@ -214,11 +208,6 @@ void fdtab_note_timer(int fd)
 bool fdtab_has_timer(uint32_t state)
 {
     return state & CELL_TIMER || atomic_load_explicit(&timers_are_shared, memory_order_relaxed);
-}
-
-bool fdtab_is_nonblock(uint32_t state)
-{
-    return state & CELL_NONBLOCK && !atomic_load_explicit(&hints_are_void, memory_order_relaxed);
 }
 
 void cell_drop(int fd, struct cell *cell)

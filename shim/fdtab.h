@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "policy.h"
+#include "sparse.h"
 #include "terms.h"
 
 struct cell {
@@ -57,13 +58,26 @@ static inline uint32_t cell_state(const struct cell *cell)
     return atomic_load_explicit(&cell->state, memory_order_relaxed);
 }
 
+/* The first cells, enough for nearly every program, need no memory of their own. */
+extern struct cell fdtab_first[SPARSE_LEAF_SIZE];
+struct cell *fdtab_further_cell(int fd);
+
 /* Finds the cell of fd, making room for it at first use; NULL for a negative fd and if
  * there is no memory. */
-struct cell *fdtab_cell(int fd);
+static inline struct cell *fdtab_cell(int fd)
+{
+    return (unsigned)fd < SPARSE_LEAF_SIZE ? &fdtab_first[fd] : fdtab_further_cell(fd);
+}
 
 /* The cell's state with its kind known: the kernel is asked about a descriptor that was
  * inherited or came in a way we do not see.  An fd that is not open stays unknown. */
-uint32_t fdtab_learn(int fd, struct cell *cell);
+uint32_t fdtab_ask(int fd, struct cell *cell);
+
+static inline uint32_t fdtab_learn(int fd, struct cell *cell)
+{
+    uint32_t state = cell_state(cell);
+    return state_kind(state) == KIND_UNKNOWN ? fdtab_ask(fd, cell) : state;
+}
 
 /* The kind of fd, asked likewise. */
 enum kind fdtab_kind(int fd);
@@ -112,7 +126,12 @@ int cell_take_error(struct cell *cell);
  * hint is wrong (another process has cleared the flag of a shared description) that call
  * is only not bounded. */
 void fdtab_set_nonblock(int fd, bool nonblock);
-bool fdtab_is_nonblock(uint32_t state);
+extern atomic_bool fdtab_hints_are_void;
+
+static inline bool fdtab_is_nonblock(uint32_t state)
+{
+    return state & CELL_NONBLOCK && !atomic_load_explicit(&fdtab_hints_are_void, memory_order_relaxed);
+}
 
 /* Whether the cell still speaks of the descriptor that it spoke of in `state`. */
 static inline bool cell_same(const struct cell *cell, uint32_t state)

@@ -5,6 +5,7 @@
 #ifndef INTERRUPTION_H
 #define INTERRUPTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fdtab.h"
@@ -13,7 +14,18 @@
 void interruption_note(int fd, enum phase phase, uint32_t state, int64_t now, int64_t left);
 
 /* Something has moved on fd, or a new attempt begins. */
-void interruption_forget(int fd);
+extern _Thread_local int interruption_fd;
+
+static inline void interruption_forget(int fd)
+{
+    if (interruption_fd == fd)
+        interruption_fd = -1;
+}
+
+static inline bool interruption_is_noted(int fd)
+{
+    return interruption_fd == fd;
+}
 
 /* How long a call on fd may wait that may wait for `span` by its limit.  Later than that
  * after the interruption it is not the same attempt any more. */

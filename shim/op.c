@@ -7,18 +7,20 @@
 #include "real.h"
 #include "scope.h"
 
-static bool needs_op(struct op *op, uint32_t state, int flags)
+_Thread_local struct habit habit = {.fd = -1};
+
+static bool needs_op(const struct op *op, uint32_t state, int flags, bool limited)
 {
     if (flags & (MSG_ERRQUEUE | MSG_OOB))
         return false;
     /* Success must be noticed where the kernel cannot be asked afterwards what moved. */
     if (fdtab_is_nonblock(state) || flags & MSG_DONTWAIT)
         return state_kind(state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed);
-    return op->limit.span != NEVER || op->outer_deadline != NEVER;
+    return limited;
 }
 
 /* A listener outlives its connections. */
-static void set_outer_deadline(struct op *op, uint32_t state)
+void op_set_outer_deadline(struct op *op, uint32_t state)
 {
     int64_t scope = scope_deadline();
     int64_t end = op->phase == PHASE_ACCEPT ? NEVER : connection_end(op->fd, op->cell, state);
@@ -58,26 +60,50 @@ static int error_of_earlier(const struct op *op, uint32_t state, int flags)
     return error == EAGAIN && op->phase == PHASE_CONNECT ? ETIMEDOUT : error;
 }
 
+/* Whether all that there is to say of a socket is its kind. */
+static bool is_ordinary(const struct cell *cell, uint32_t state)
+{
+    enum kind kind = state_kind(state);
+    return kind_has_limits(kind) && kind != KIND_PIPE && !(state & STATE_ERROR) &&
+           !atomic_load_explicit(&cell->own, memory_order_relaxed) && !scope_holds() &&
+           !policy_limits(kind, PHASE_TOTAL);
+}
+
+/* The state of an fd that is not ordinary, and whether the call is limited or has its answer.
+ * Cold: each ready call pays for what op_begin_armed saves of its registers. */
+__attribute__((cold, noinline))
+static uint32_t look_closer(struct op *op, int flags, bool *limited)
+{
+    uint32_t state = fdtab_learn(op->fd, op->cell);
+    if (state & STATE_ERROR || state_kind(state) == KIND_PIPE)
+        state = fdtab_verify(op->fd, op->cell);
+    *limited = false;
+    if (!kind_has_limits(state_kind(state)))
+        return state;
+    op_set_outer_deadline(op, state);
+    op->error = error_of_earlier(op, state, flags);
+    if (!op->error)
+        op->error = error_of_outer_deadline(op, state, flags);
+    *limited = op->outer_deadline != NEVER || connection_limit(op->fd, op->cell, state, op->phase).span != NEVER;
+    return state;
+}
+
+/* What only a call that waits needs to know is found out when it does (op_wait). */
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
 {
     struct cell *cell = fdtab_cell(fd);
     if (!cell)
         return false;
-    uint32_t state = fdtab_learn(fd, cell);
-    if (state & STATE_ERROR || state_kind(state) == KIND_PIPE)
-        state = fdtab_verify(fd, cell);
-    if (!kind_has_limits(state_kind(state)))
-        return false;
     op->fd = fd;
     op->phase = phase;
     op->cell = cell;
-    op->limit = connection_limit(fd, cell, state, phase);
+    op->error = 0;
     op->outer_first = false;
-    set_outer_deadline(op, state);
-    op->error = error_of_earlier(op, state, flags);
-    if (!op->error)
-        op->error = error_of_outer_deadline(op, state, flags);
-    if (!op->error && !needs_op(op, state, flags)) {
+    uint32_t state = cell_state(cell);
+    bool limited = policy_limits(state_kind(state), phase);
+    if (!is_ordinary(cell, state))
+        state = look_closer(op, flags, &limited);
+    if (!op->error && !needs_op(op, state, flags, limited)) {
         interruption_forget(fd);
         return false;
     }
@@ -90,10 +116,18 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     return true;
 }
 
+bool op_may_wait_first(const struct op *op)
+{
+    return !op->error && !op->never_waits && !op_is_pipe(op) && !fdtab_is_nonblock(op->state) &&
+           !interruption_is_noted(op->fd);
+}
+
 static void note_success(struct op *op)
 {
     errno = op->saved_errno;
     interruption_forget(op->fd);
+    if (op->phase == PHASE_READ && !op->ready && !op->deadline)
+        habit_note_no_wait(op->fd);
     if (state_kind(op->state) != KIND_TCP && atomic_load_explicit(&op->cell->since, memory_order_relaxed))
         connection_moved(op->cell);
 }
@@ -134,6 +168,21 @@ ssize_t op_end_partly(struct op *op, ssize_t n)
     if (left)
         interruption_note(op->fd, op->phase, op->state, clock_now(), left);
     return n;
+}
+
+/* What the kernel sends again, or to probe a closed window, does not count. */
+static bool peer_has_more(const struct op *op)
+{
+    uint32_t acked;
+    return connection_mark(op->fd, POLLOUT, &acked) && acked != op->acked;
+}
+
+int64_t op_rest_of_limit(const struct op *op)
+{
+    if (op->outer_first || (op->phase == PHASE_WRITE && !peer_has_more(op)))
+        return 0;
+    int64_t quiet = connection_quiet(op->fd);
+    return quiet < op->limit.span / 2 ? op->limit.span - quiet : 0;
 }
 
 bool op_was_stale(struct op *op)

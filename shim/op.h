@@ -11,7 +11,7 @@
  *
  * The first try is the call's own system call, told not to wait; so a call that need not
  * wait costs what it costs without us.  Only then are fcntl(2), the clock and ppoll(2)
- * asked.  The caller's O_NONBLOCK is never changed: it belongs to the open file
+ * asked.  (A receive that most likely has to wait is not tried in vain: op_expect_wait.)  The caller's O_NONBLOCK is never changed: it belongs to the open file
  * description, which other threads and processes share.
  *
  * Where poll cannot bound a call, the kernel's own timer does: SO_RCVTIMEO or SO_SNDTIMEO
@@ -29,6 +29,7 @@
 
 #include "connection.h"
 #include "fdtab.h"
+#include "habit.h"
 #include "libc.h"
 #include "policy.h"
 
@@ -37,14 +38,14 @@ struct op {
     enum phase phase;
     struct cell *cell;
     uint32_t state;             /* the cell's, when the call came in */
+    int64_t deadline;           /* 0 until the call first has to wait; then also: */
     struct limit limit;
     int64_t span;               /* how long it may wait */
-    int64_t deadline;           /* 0 until the call first has to wait */
     uint32_t acked;             /* of a sending call then: how much the peer had (connection_mark) */
     int64_t outer_deadline;     /* that of the scope or of the connection's whole life; NEVER: neither */
     bool outer_is_scope;
     int saved_errno;
-    int error;                  /* what the call answers without being tried; 0: try */
+    int error;                  /* what the call answers without being tried; 0: try; or WAIT_FIRST */
     bool never_waits;           /* the caller has said MSG_DONTWAIT */
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
     bool moved;                 /* a try has moved a part */
@@ -58,6 +59,7 @@ struct op {
     struct _pthread_cleanup_buffer cleanup;
 };
 
+#define WAIT_FIRST (-1)
 #define TRY(op, call) ((op)->error ? -1 : (call))
 
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags);
@@ -68,6 +70,9 @@ static inline bool op_begin(struct op *op, enum phase phase, int fd, int flags)
 {
     return policy_is_armed() && op_begin_armed(op, phase, fd, flags);
 }
+
+/* When an op begins, and again when it first has to wait. */
+void op_set_outer_deadline(struct op *op, uint32_t state);
 
 /* Leaves an op that has just begun to the kernel's timer.  Costs an fcntl(2).  False: the
  * descriptor is non-blocking or a pipe, make the call plainly. */
@@ -88,6 +93,16 @@ static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int f
 /* After a try has failed: waits until `events` or the deadline.  True: try again.  False:
  * the call has failed, errno says how. */
 bool op_wait(struct op *op, short events);
+
+bool op_may_wait_first(const struct op *op);
+
+/* Of a receive on a socket that has just begun: if the last ones on it all had to wait, so may
+ * this one, and it waits before it is tried. */
+static inline void op_expect_wait(struct op *op)
+{
+    if (habit_is_to_wait(op->fd) && op_may_wait_first(op))
+        op->error = WAIT_FIRST;
+}
 
 /* Whether what has ended it, if something has, is the scope's deadline. */
 static inline bool op_ended_by_scope(const struct op *op)

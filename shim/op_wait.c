@@ -53,22 +53,26 @@ static void note_acked(struct op *op)
         op->acked = 0;
 }
 
-static void start_clock(struct op *op)
+static void start_clock(struct op *op, int64_t waited)
 {
-    int64_t now = clock_now();
+    int64_t now = clock_now() - waited;
+    op->limit = connection_limit(op->fd, op->cell, op->state, op->phase);
+    op_set_outer_deadline(op, op->state);
     op->deadline = deadline_after(now, op->span = span_of_op(op, now));
     note_acked(op);
 }
 
-/* The caller's errno is that of the failed try and stays, unless the op begins to wait. */
-static enum mode start_waiting(struct op *op)
+/* It may have waited before.  The caller's errno is that of the failed try and stays, unless the op begins to wait. */
+static enum mode start_waiting(struct op *op, int64_t waited)
 {
     int error = errno;
     enum mode mode = mode_of(op->fd);
     if (mode == BLOCKING)
-        start_clock(op);
+        start_clock(op, waited);
     else if (mode == NONBLOCKING)
         cell_set(op->cell, CELL_NONBLOCK);
+    if (op->phase == PHASE_READ)
+        habit_note_wait(op->fd);
     errno = error;
     return mode;
 }
@@ -77,7 +81,7 @@ bool op_leave_to_kernel(struct op *op)
 {
     if (op->error)
         return true;
-    if (op->never_waits || op_is_pipe(op) || start_waiting(op) != BLOCKING) {
+    if (op->never_waits || op_is_pipe(op) || start_waiting(op, 0) != BLOCKING) {
         errno = op->saved_errno;
         return false;
     }
@@ -95,21 +99,6 @@ bool op_guard(struct op *op)
 void op_restart_clock(struct op *op)
 {
     op->deadline = earlier(deadline_after(clock_now(), op->span), op->outer_deadline);
-}
-
-/* What the kernel sends again, or to probe a closed window, does not count. */
-static bool peer_has_more(const struct op *op)
-{
-    uint32_t acked;
-    return connection_mark(op->fd, POLLOUT, &acked) && acked != op->acked;
-}
-
-int64_t op_rest_of_limit(const struct op *op)
-{
-    if (op->outer_first || (op->phase == PHASE_WRITE && !peer_has_more(op)))
-        return 0;
-    int64_t quiet = connection_quiet(op->fd);
-    return quiet < op->limit.span / 2 ? op->limit.span - quiet : 0;
 }
 
 /* An imposed limit is there to end what hangs.  A send for which there is no room yet, because
@@ -234,8 +223,36 @@ static bool leave_to_host(struct op *op)
     return op->never_waits = true;
 }
 
+/* More than a tick of the kernel's: for what ends before the next one, the processor's timer has
+ * to be set anew, which took a microsecond on a virtual machine. */
+#define GLANCE TICK
+
+/* Without an fcntl(2) and a clock: what answers a conversation does so at once.  If it does not,
+ * this is an op like any other that has been tried; but one whose descriptor is non-blocking,
+ * by another process's doing perhaps, has not, and is. */
+static bool wait_first(struct op *op, short events)
+{
+    struct pollfd p = {op->fd, events, 0};
+    int ready = REAL(poll)(&p, 1, GLANCE / MILLISECOND);
+    op->error = 0;
+    if (ready > 0) {
+        op->ready = true;
+        habit_note_wait(op->fd);
+        return still_same(op, p.revents);
+    }
+    bool interrupted = ready < 0 && errno == EINTR;
+    errno = EAGAIN;
+    if (start_waiting(op, ready ? 0 : GLANCE) != BLOCKING)
+        return true;
+    if (interrupted)
+        return resume(op) && is_blocking_still(op);
+    return poll_until_deadline(op, events);
+}
+
 bool op_wait(struct op *op, short events)
 {
+    if (op->error == WAIT_FIRST)
+        return wait_first(op, events);
     if (op->error) {
         errno = op->error;
         return false;
@@ -243,7 +260,7 @@ bool op_wait(struct op *op, short events)
     if (op->never_waits || !would_wait(op))
         return false;
     if (!op->deadline) {
-        enum mode mode = start_waiting(op);
+        enum mode mode = start_waiting(op, 0);
         if (mode != BLOCKING)
             return mode == UNKNOWN_MODE && leave_to_host(op);
     }

@@ -141,11 +141,32 @@ static void forget_all_limits(void)
         limits.phase[phase] = phase == PHASE_TOTAL ? NEVER : UNSET;
 }
 
+static struct limit limit_of(enum phase phase)
+{
+    if (limits.phase[phase] != UNSET)
+        return (struct limit){limits.phase[phase], true};
+    int ms = atomic_load_explicit(&program_default, memory_order_relaxed);
+    if (ms == TSOCK_DEFAULT)
+        return (struct limit){limits.standard, true};
+    return (struct limit){ms == TSOCK_NONE ? NEVER : ms * MILLISECOND, false};
+}
+
+_Atomic uint32_t policy_limited[PHASE_COUNT];
+
+static void note_what_is_limited(void)
+{
+    for (int phase = 0; phase < PHASE_COUNT; phase++) {
+        bool limited = limit_of((enum phase)phase).span != NEVER;
+        atomic_store_explicit(&policy_limited[phase], limited ? (uint32_t)limits.kinds : 0, memory_order_relaxed);
+    }
+}
+
 void policy_init(void)
 {
     read_environment();
     if (!program_is_meant())
         forget_all_limits();
+    note_what_is_limited();
     policy_note_limit(limits.standard);
     for (int phase = 0; phase < PHASE_COUNT; phase++)
         if (limits.phase[phase] != UNSET)
@@ -173,16 +194,6 @@ void policy_step_aside(void)
 {
     atomic_store(&stepped_aside, true);
     atomic_store(&policy_armed, false);
-}
-
-static struct limit limit_of(enum phase phase)
-{
-    if (limits.phase[phase] != UNSET)
-        return (struct limit){limits.phase[phase], true};
-    int ms = atomic_load_explicit(&program_default, memory_order_relaxed);
-    if (ms == TSOCK_DEFAULT)
-        return (struct limit){limits.standard, true};
-    return (struct limit){ms == TSOCK_NONE ? NEVER : ms * MILLISECOND, false};
 }
 
 struct limit policy_limit(enum kind kind, enum phase phase)
@@ -218,6 +229,7 @@ int policy_error(void)
 void policy_set_default_ms(int ms)
 {
     atomic_store(&program_default, ms);
+    note_what_is_limited();
 }
 
 int policy_default_ms(void)

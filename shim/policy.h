@@ -42,6 +42,14 @@ void policy_init(void);
 /* The limit that is configured for a kind of fd in a phase. */
 struct limit policy_limit(enum kind kind, enum phase phase);
 
+/* Whether there is one: a bit (1 << enum kind) for each kind that is limited in a phase. */
+extern _Atomic uint32_t policy_limited[PHASE_COUNT];
+
+static inline bool policy_limits(enum kind kind, enum phase phase)
+{
+    return atomic_load_explicit(&policy_limited[phase], memory_order_relaxed) >> kind & 1;
+}
+
 /* That of looking up a name, whatever the kinds; in nanoseconds. */
 int64_t policy_lookup_span(void);
 

@@ -14,7 +14,12 @@ static inline bool receive_is_for_kernel(const struct op *op, int flags, const s
 /* msg: recvmsg's, or NULL. */
 static inline bool receive_begins(struct op *op, int fd, int flags, const struct msghdr *msg)
 {
-    return op_begin(op, PHASE_READ, fd, flags) && (!receive_is_for_kernel(op, flags, msg) || op_leave_to_kernel(op));
+    if (!op_begin(op, PHASE_READ, fd, flags))
+        return false;
+    if (receive_is_for_kernel(op, flags, msg))
+        return op_leave_to_kernel(op);
+    op_expect_wait(op);
+    return true;
 }
 
 /* MSG_WAITALL: whether a stream's reader is to get more than it has. */

@@ -30,13 +30,13 @@ _Static_assert(sizeof(struct scope) <= sizeof(tsock_scope_t), "a scope fits into
 void _pthread_cleanup_push(struct _pthread_cleanup_buffer *, void (*)(void *), void *);
 void _pthread_cleanup_pop(struct _pthread_cleanup_buffer *, int execute);
 
-static _Thread_local struct scope *innermost;
+_Thread_local struct scope *scope_innermost;
 
 /* A handler that comes in between sees a scope whole or not at all. */
 static void set_innermost(struct scope *scope)
 {
     atomic_signal_fence(memory_order_release);
-    innermost = scope;
+    scope_innermost = scope;
 }
 
 static void leave(void *scope)
@@ -47,8 +47,8 @@ static void leave(void *scope)
 /* The one whose deadline is the earliest, as far out as one that is shielded. */
 static struct scope *earliest_scope(void)
 {
-    struct scope *earliest = innermost;
-    for (struct scope *s = innermost; s; s = s->shielded ? NULL : s->outer)
+    struct scope *earliest = scope_innermost;
+    for (struct scope *s = scope_innermost; s; s = s->shielded ? NULL : s->outer)
         if (s->deadline < earliest->deadline)
             earliest = s;
     return earliest;
@@ -70,7 +70,7 @@ void scope_note_expiry(void)
 /* The pointer that leads to the scope; to NULL if the thread is not in it. */
 static struct scope **find(const tsock_scope_t *scope)
 {
-    struct scope **place = &innermost;
+    struct scope **place = &scope_innermost;
     while (*place && *place != (const struct scope *)(const void *)scope)
         place = &(*place)->outer;
     return place;
@@ -95,7 +95,7 @@ static bool is_local(const void *scope)
 {
     enum { NEAR = 1 << 20 };
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    uintptr_t above = (uintptr_t)scope - frame, top = (uintptr_t)&innermost - frame;
+    uintptr_t above = (uintptr_t)scope - frame, top = (uintptr_t)&scope_innermost - frame;
     return above < NEAR && above < top;
 }
 
@@ -105,7 +105,7 @@ static int begin(tsock_scope_t *scope, int ms)
     if (ms < TSOCK_NONE || *find(scope))
         return invalid();
     api_serve_program();
-    s->outer = innermost;
+    s->outer = scope_innermost;
     s->deadline = deadline_in(ms);
     s->expired = s->shielded = false;
     s->local = is_local(s);
@@ -145,7 +145,7 @@ static void take_out(struct scope **place)
 static int end(tsock_scope_t *scope)
 {
     struct scope **place = find(scope);
-    bool in_order = place == &innermost;
+    bool in_order = place == &scope_innermost;
     if (!*place)
         return invalid();
     take_out(place);

@@ -3,7 +3,18 @@
 #ifndef SCOPE_H
 #define SCOPE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* The calling thread's. */
+extern _Thread_local struct scope *scope_innermost;
+
+/* Whether it is in one. */
+static inline bool scope_holds(void)
+{
+    return scope_innermost;
+}
 
 /* The earliest deadline that holds for the calling thread now; NEVER if it is in no scope. */
 int64_t scope_deadline(void);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Which system calls the library adds, as strace(1) counts them: none where nothing is
-# limited, and none to a read that finds data or a write that finds room.
+# limited, none to a read that finds data or a write that finds room, and one to most reads of
+# a conversation.
 #
 # usage: tests/strace.sh LIBRARY
 set -u
@@ -10,15 +11,25 @@ for tool in strace python3; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install $tool"; exit 1; }
 done
 
-# A conversation of $1 rounds with itself over loopback.
+# A conversation of $1 rounds with itself over loopback, and of $2 with a process that takes its
+# time; that one is not traced.
 cat >"$dir/talk.py" <<'PY'
-import socket, struct, sys
+import os, socket, struct, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
 server, _ = listener.accept()
 for _ in range(int(sys.argv[1])):
     client.send(b"x")
     server.recv(1)
+if len(sys.argv) > 2:
+    if os.fork() == 0:
+        while server.recv(1):
+            time.sleep(0.002)
+            server.send(b"x")
+        os._exit(0)
+    for _ in range(int(sys.argv[2])):
+        client.send(b"x")
+        client.recv(1)
 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 5))
 client.close()
 PY
@@ -27,7 +38,7 @@ PY
 calls() {
     name=$1
     shift
-    strace -f -c -S name -U calls,name -o "$dir/out" "$@" >/dev/null 2>"$dir/err" || { cat "$dir/err"; exit 1; }
+    strace -c -S name -U calls,name -o "$dir/out" "$@" >/dev/null 2>"$dir/err" || { cat "$dir/err"; exit 1; }
     awk '$1 ~ /^[0-9]+$/ && $2 != "total" {print $2, $1}' "$dir/out" | sort >"$dir/$name"
     [ -s "$dir/$name" ] || { echo "strace says nothing of $*"; cat "$dir/out"; exit 1; }
 }
@@ -66,6 +77,12 @@ calls limited.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/t
 calls limited.100 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 100
 claim "with a limit, 100 writes and 100 ready reads are 200 system calls" "recvfrom:+100 sendto:+100 " \
     "$(added limited.0 limited.100)"
+
+calls waiting.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0 0
+calls waiting.100 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0 100
+received=$(added waiting.0 waiting.100 | tr ' ' '\n' | sed -n 's/^recvfrom:+//p')
+claim "of 100 reads that wait, hardly any is tried in vain" yes \
+    "$([ "$received" -ge 100 ] && [ "$received" -le 130 ] && echo yes || echo "$received calls")"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
