@@ -65,28 +65,45 @@ static int call_pwait2(const struct epoll_wait *w, int64_t span)
     return REAL(epoll_pwait2)(w->epoll, w->events, w->most, span_to_timespec(span, &t), w->mask);
 }
 
-static inline __attribute__((always_inline)) int run(const struct epoll_wait *w, epoll_call *call, int64_t span)
+#define RUN_INLINE static inline __attribute__((always_inline))
+
+/* Waits for `left`.  What may expire earlier is looked at up to a tick late, so that whoever
+ * waits no longer than that needs no exact time. */
+RUN_INLINE int run_for(const struct epoll_wait *w, epoll_call *call, int64_t left)
 {
     int saved_errno = errno;
-    int64_t now = clock_now(), own_end = deadline_after(now, span), scope = scope_deadline();
-    int64_t end = earlier(own_end, scope);
-    if (span && scope <= now) {         /* as in wait.h; an event that is asked for may be gone then */
+    int64_t end = left == NEVER ? NEVER : 0;
+    for (;;) {
+        int64_t lately = clock_lately(), cut = left_until(wheel_turn(lately), lately);
+        errno = saved_errno;
+        if (left <= cut)
+            return call(w, left);
+        if (!end)
+            end = deadline_after(clock_now(), left);
+        int ready = call(w, cut);
+        if (ready)
+            return ready;
+        if (end != NEVER)
+            left = left_until(end, clock_now());
+    }
+}
+
+RUN_INLINE int run_in_scope(const struct epoll_wait *w, epoll_call *call, int64_t span)
+{
+    int64_t left = left_until(scope_deadline(), clock_now());
+    if (span && !left) {                /* as in wait.h; an event that is asked for may be gone then */
         scope_note_expiry();
         return 0;
     }
-    for (;;) {
-        int64_t wake = wheel_turn(now);
-        errno = saved_errno;
-        int ready = call(w, left_until(earlier(wake, end), now));
-        if (ready)
-            return ready;
-        now = clock_now();
-        if (end <= now && wake > now) {
-            if (span && scope < own_end)
-                scope_note_expiry();
-            return 0;
-        }
-    }
+    int ready = run_for(w, call, earlier(span, left));
+    if (!ready && left < span)
+        scope_note_expiry();
+    return ready;
+}
+
+RUN_INLINE int run(const struct epoll_wait *w, epoll_call *call, int64_t span)
+{
+    return scope_holds() ? run_in_scope(w, call, span) : run_for(w, call, span);
 }
 
 INTERPOSE int epoll_wait(int epoll, struct epoll_event *events, int most, int ms)

@@ -65,12 +65,6 @@ struct cell *fdtab_further_cell(int fd)
     return fd < 0 ? NULL : sparse_make(&cells, fd);
 }
 
-bool fdtab_is_epoll(int fd)
-{
-    struct cell *cell = fdtab_cell(fd);
-    return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
-}
-
 uint32_t fdtab_ask(int fd, struct cell *cell)
 {
     int saved_errno = errno;
@@ -79,12 +73,6 @@ uint32_t fdtab_ask(int fd, struct cell *cell)
     if (fdtab_is_ours())
         atomic_compare_exchange_strong(&cell->state, &state, learned);
     return learned;
-}
-
-enum kind fdtab_kind(int fd)
-{
-    struct cell *cell = fdtab_cell(fd);
-    return cell ? state_kind(fdtab_learn(fd, cell)) : KIND_UNKNOWN;
 }
 
 uint32_t fdtab_verify(int fd, struct cell *cell)
@@ -160,8 +148,8 @@ struct terms *fdtab_make_terms(int fd, struct cell *cell)
 /* O_NONBLOCK and the timers belong to the open file description, which copies share.  Once a
  * socket has been copied and some descriptor made blocking again, hints are no longer
  * believed; once it has been copied and some timer set, each may have one. */
-static atomic_bool copied, timers_are_shared, epolls_have_copies;
-atomic_bool fdtab_hints_are_void;
+static atomic_bool copied, timers_are_shared;
+atomic_bool fdtab_hints_are_void, fdtab_epolls_are_copied;
 
 void fdtab_copy(int from, int to)
 {
@@ -173,7 +161,7 @@ void fdtab_copy(int from, int to)
     if (own == OWN_TERMS && terms_copy(from, to))
         atomic_store(&copy->own, OWN_TERMS);
     if (state_kind(state) == KIND_EPOLL)
-        atomic_store(&epolls_have_copies, true);
+        atomic_store(&fdtab_epolls_are_copied, true);
     else if (state_kind(state) != KIND_OTHER)
         atomic_store(&copied, true);
 }
@@ -189,11 +177,6 @@ void fdtab_set_nonblock(int fd, bool nonblock)
         cell_clear(cell, CELL_NONBLOCK);
     if (!nonblock && atomic_load(&copied))
         atomic_store(&fdtab_hints_are_void, true);
-}
-
-bool fdtab_epolls_have_copies(void)
-{
-    return atomic_load_explicit(&epolls_have_copies, memory_order_relaxed);
 }
 
 void fdtab_note_timer(int fd)

@@ -80,7 +80,11 @@ static inline uint32_t fdtab_learn(int fd, struct cell *cell)
 }
 
 /* The kind of fd, asked likewise. */
-enum kind fdtab_kind(int fd);
+static inline enum kind fdtab_kind(int fd)
+{
+    struct cell *cell = fdtab_cell(fd);
+    return cell ? state_kind(fdtab_learn(fd, cell)) : KIND_UNKNOWN;
+}
 
 /* The same, but what the cell says is held against the kernel first, for whoever is about to
  * act on it in a way that ENOTSOCK would not mend. */
@@ -141,8 +145,18 @@ static inline bool cell_same(const struct cell *cell, uint32_t state)
 
 /* Whether fd is known to be an epoll instance; and whether some instance has been copied, so
  * that one may have several numbers. */
-bool fdtab_is_epoll(int fd);
-bool fdtab_epolls_have_copies(void);
+static inline bool fdtab_is_epoll(int fd)
+{
+    const struct cell *cell = fdtab_cell(fd);
+    return cell && state_kind(cell_state(cell)) == KIND_EPOLL;
+}
+
+extern atomic_bool fdtab_epolls_are_copied;
+
+static inline bool fdtab_epolls_have_copies(void)
+{
+    return atomic_load_explicit(&fdtab_epolls_are_copied, memory_order_relaxed);
+}
 
 /* The program has set SO_RCVTIMEO or SO_SNDTIMEO on fd; and whether it may have done so on
  * the descriptor of this state.  Where it has not, nobody need ask the kernel before each

@@ -46,7 +46,7 @@ static uint32_t instances(uint32_t watched)
  * that cannot be told. */
 static uint32_t watched_by_epoll(const struct cell *cell)
 {
-    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_acquire);
     int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
     if (!watched || epoll == UNKNOWN || instances(watched) > 1 || fdtab_epolls_have_copies())
         return watched;
@@ -56,19 +56,20 @@ static uint32_t watched_by_epoll(const struct cell *cell)
 
 /* Waits in vain add up, in epoll and elsewhere.  But what epoll has reported or has moved since
  * a wait began ended it; where the kernel cannot tell, so does a change of the registration. */
-static void begin_anew(int fd, struct cell *cell, int64_t now)
+static void begin_anew(int fd, struct cell *cell)
 {
-    int64_t since = atomic_load(&cell->since);
-    bool connecting = cell_state(cell) & CELL_CONNECTING;
-    int64_t quiet = since && since != NEVER && !connecting ? connection_quiet(fd) : 0;
-    if (since == NEVER || (since && !connecting && (quiet == NEVER || quiet < now - since)))
-        atomic_store(&cell->since, 0);
+    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
+    if (!since || (since != NEVER && cell_state(cell) & CELL_CONNECTING))
+        return;
+    int64_t quiet = since == NEVER ? NEVER : connection_quiet(fd);
+    if (quiet == NEVER || quiet < clock_now() - since)
+        atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
 }
 
-static void end_registration(int fd, struct cell *cell, int64_t now)
+static void end_registration(int fd, struct cell *cell)
 {
-    atomic_store(&cell->watched, 0);
-    begin_anew(fd, cell, now);
+    atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
+    begin_anew(fd, cell);
 }
 
 int64_t watch_begin(int fd, short events, int64_t now)
@@ -80,7 +81,7 @@ int64_t watch_begin(int fd, short events, int64_t now)
     if (is_reported_by_us(state) && is_reported_by_us(state = fdtab_verify(fd, cell)))
         return 0;
     if (atomic_load_explicit(&cell->watched, memory_order_relaxed) && !watched_by_epoll(cell))
-        end_registration(fd, cell, now);
+        end_registration(fd, cell);
     return expiry_of(fd, cell, state, events, now);
 }
 
@@ -228,15 +229,15 @@ static bool is_armed(int fd, const struct cell *cell, short events, uint32_t mar
 
 struct arming watch_arm(int fd, uint32_t events)
 {
-    struct arming arming = {.since = clock_now()};
+    struct arming arming = {0};
     struct cell *cell = fdtab_cell(fd);
     short asked = (short)(events & WATCHED_EVENTS);
     if (!cell || !takes_one_event(cell, events))
         return arming;
     uint32_t before = watched_by_epoll(cell);
     int64_t since = atomic_load(&cell->since);
-    if (before & WATCHED_ONESHOT && since && is_armed(fd, cell, asked, atomic_load(&cell->mark)))
-        arming.since = since;
+    bool armed = before & WATCHED_ONESHOT && since && is_armed(fd, cell, asked, atomic_load(&cell->mark));
+    arming.since = armed ? since : clock_now();
     if (!connection_mark(fd, asked, &arming.mark) || connection_ready(fd, asked))
         arming.since = NEVER;
     return arming;
@@ -248,9 +249,9 @@ static void note_events(struct cell *cell, int epoll, uint32_t events, bool adde
     uint32_t flags = (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0) | (events & EPOLLET ? WATCHED_EDGE : 0);
     uint32_t generation = cell_state(fdtab_cell(epoll)) & STATE_GENERATION;
     uint32_t most = WATCHED_COUNT / WATCHED_ONE;
-    atomic_store(&cell->epoll, epoll);
-    atomic_store(&cell->watched,
-                 generation | (count < most ? count : most) * WATCHED_ONE | flags | (events & WATCHED_EVENTS));
+    uint32_t watched = generation | (count < most ? count : most) * WATCHED_ONE | flags | (events & WATCHED_EVENTS);
+    atomic_store_explicit(&cell->epoll, epoll, memory_order_relaxed);
+    atomic_store_explicit(&cell->watched, watched, memory_order_release);
 }
 
 void watch_register(int epoll, int fd, uint32_t events, bool added, struct arming arming)
@@ -264,7 +265,7 @@ void watch_register(int epoll, int fd, uint32_t events, bool added, struct armin
         atomic_store(&cell->mark, arming.mark);
         atomic_store(&cell->since, arming.since);
     } else if (added || atomic_load(&cell->since) == NEVER) {
-        begin_anew(fd, cell, arming.since);
+        begin_anew(fd, cell);
     }
     note_events(cell, epoll, events, added);
 }
@@ -281,7 +282,7 @@ void watch_unregister(int epoll, int fd)
             atomic_store(&cell->epoll, UNKNOWN);
     } else {
         int saved_errno = errno;
-        end_registration(fd, cell, clock_now());
+        end_registration(fd, cell);
         errno = saved_errno;
     }
 }

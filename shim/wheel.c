@@ -133,9 +133,16 @@ int64_t wheel_turn(int64_t now)
     return next == NEVER ? cap : earlier(cap, tick_begins(next));
 }
 
+/* What is in a slot, and waited for, is looked at when its time comes. */
+static bool is_considered(const struct cell *cell)
+{
+    return atomic_load_explicit(&cell->next, memory_order_relaxed) != UNLINKED &&
+           atomic_load_explicit(&cell->since, memory_order_relaxed);
+}
+
 void wheel_consider(int fd)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed))
+    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed) && !is_considered(cell))
         link_cell(fd, cell, clock_now());
 }
