@@ -99,6 +99,7 @@ static bool answer(struct reply *r, size_t len)
 static void *serve(void *argument)
 {
     struct dns *d = argument;
+    d->server = gettid();
     for (;;) {
         struct reply r;
         struct sockaddr_storage from;
@@ -134,6 +135,9 @@ bool dns_start(struct dns *d, const char *address, unsigned short port)
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve, d), 0);
     pthread_detach(thread);
+    while (!d->server)
+        plain_sleep_ms(1);
+    await_sleep(d->server);
     return true;
 }
 

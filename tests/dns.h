@@ -23,11 +23,13 @@ void dns_begin(void);
 struct dns;
 void dns_use(res_state state, const struct dns *dns);
 
-/* One more, which counts for itself.  False: the address cannot be had. */
+/* One more, which counts for itself; it sleeps already, and a fork() finds no lock that its thread
+ * holds while it begins.  False: the address cannot be had. */
 struct dns {
     int fd;
     struct sockaddr_storage name;
     _Atomic int asked;      /* how many questions have come */
+    _Atomic pid_t server;   /* its thread */
 };
 bool dns_start(struct dns *dns, const char *address, unsigned short port);
 
