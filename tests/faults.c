@@ -112,12 +112,18 @@ START_TEST(a_call_survives_each_fault_of_what_the_library_calls)
 END_TEST
 #endif
 
+#define CLOSED (-1)
+
 /* A bad setting is told on standard error, which here takes nothing. */
 static void try_with_standard_error(int fd)
 {
+    share_plan();
+    memset(plan, 0, sizeof *plan);
+    plan->fault = FAULT_NONE;
     pid_t child = fork();
     ck_ok(child);
     if (!child) {
+        close(STDERR_FILENO);
         dup2(fd, STDERR_FILENO);
         setenv("TIMEOUTSOCK_WRITE", "never", 1);
         alarm(10);
@@ -128,18 +134,10 @@ static void try_with_standard_error(int fd)
     ck_assert_msg(status == 0, "status 0x%x", (unsigned)status);
 }
 
-static void make_pipe(int ends[2])
-{
-    share_plan();
-    memset(plan, 0, sizeof *plan);
-    plan->fault = FAULT_NONE;
-    ck_ok(pipe2(ends, O_CLOEXEC));
-}
-
 START_TEST(a_bad_setting_does_not_end_a_program_whose_standard_error_nobody_reads)
 {
     int ends[2];
-    make_pipe(ends);
+    ck_ok(pipe2(ends, O_CLOEXEC));
     close(ends[0]);
     try_with_standard_error(ends[1]);
 }
@@ -149,12 +147,27 @@ START_TEST(a_bad_setting_does_not_hang_a_program_whose_standard_error_is_full)
 {
     char block[4096] = "";
     int ends[2];
-    make_pipe(ends);
+    ck_ok(pipe2(ends, O_CLOEXEC));
     ck_ok(fcntl(ends[1], F_SETFL, O_NONBLOCK));
     while (plain_write(ends[1], block, sizeof block) > 0)
         ;
     ck_ok(fcntl(ends[1], F_SETFL, 0));
     try_with_standard_error(ends[1]);
+}
+END_TEST
+
+START_TEST(a_bad_setting_does_not_hang_a_program_whose_standard_error_has_no_space_left)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    ck_ok(full);
+    try_with_standard_error(full);
+}
+END_TEST
+
+/* A connection of the program's then has that number. */
+START_TEST(a_bad_setting_does_not_disturb_a_program_whose_standard_error_is_closed)
+{
+    try_with_standard_error(CLOSED);
 }
 END_TEST
 
@@ -165,7 +178,9 @@ int main(int argc, char **argv)
         {"faults", SETTINGS(NULL), TESTS(a_call_survives_each_fault_of_what_the_library_calls), attempt_names()},
 #endif
         {"standard error", SETTINGS(NULL), TESTS(a_bad_setting_does_not_end_a_program_whose_standard_error_nobody_reads,
-         a_bad_setting_does_not_hang_a_program_whose_standard_error_is_full), NULL},
+         a_bad_setting_does_not_hang_a_program_whose_standard_error_is_full,
+         a_bad_setting_does_not_hang_a_program_whose_standard_error_has_no_space_left,
+         a_bad_setting_does_not_disturb_a_program_whose_standard_error_is_closed), NULL},
         {0}};
     if (argc > 1)
         return attempt_make(argv[1]);

@@ -18,6 +18,18 @@ START_TEST(a_read_of_nothing_returns_at_once)
 }
 END_TEST
 
+START_TEST(a_read_of_nothing_takes_no_datagram)
+{
+    struct pair p = udp_pair();
+    struct iovec empty[] = {{buf, 0}, {NULL, 0}};
+    put(p.there, "abcd");
+    ck_took_ms(0, ck_returns(0, read(p.here, buf, 0)));
+    ck_took_ms(0, ck_returns(0, readv(p.here, empty, 2)));
+    ck_returns(4, recv(p.here, buf, sizeof buf, 0));
+    ck_took_ms(0, ck_returns(0, readv(p.here, empty, 2)));
+}
+END_TEST
+
 START_TEST(a_write_of_nothing_returns_at_once)
 {
     struct pair p = full_pair();
@@ -59,6 +71,7 @@ int main(int argc, char **argv)
     (void)argc;
     under_preload(argv, "TIMEOUTSOCK_DEFAULT=60ms", "TIMEOUTSOCK_KINDS=tcp,udp,unix", NULL);
     return run_tests("nothing", TESTS(a_read_of_nothing_returns_at_once,
+                                      a_read_of_nothing_takes_no_datagram,
                                       a_write_of_nothing_returns_at_once,
                                       a_receive_of_nothing_waits_as_the_kernels_does_but_not_beyond_its_limit,
                                       a_receive_of_an_empty_datagram_takes_it));

@@ -4,10 +4,12 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "../shim/timeoutsock.h"
 #include "blocking.h"
+#include "peer.h"
 #include "suites.h"
 
 #define LIMIT 60        /* as in the settings below */
@@ -217,6 +219,33 @@ START_TEST(a_pipe_is_read_where_no_descriptors_are_allowed)
 }
 END_TEST
 
+static void *write_late(void *fd)
+{
+    plain_sleep_ms(3 * OWN);
+    plain_write(*(int *)fd, "x", 1);
+    return NULL;
+}
+
+static ssize_t by_read(int fd, void *byte) { return read(fd, byte, 1); }
+static ssize_t by_readv(int fd, void *byte) { return readv(fd, &(struct iovec){byte, 1}, 1); }
+
+/* Where neither poll(2) nor a timer can bound it, a call is the kernel's. */
+START_TEST(a_pipe_is_waited_for_as_without_where_no_descriptors_are_allowed)
+{
+    ssize_t (*const reads[])(int, void *) = {by_read, by_readv};
+    struct pair p = pipe_pair();
+    give_time(p.here, OWN);
+    allow_no_descriptors();
+    for (int i = 0; i < 2; i++) {
+        pthread_t peer;
+        char byte;
+        ck_assert_int_eq(pthread_create(&peer, NULL, write_late, &p.there), 0);
+        ck_returns(1, reads[i](p.here, &byte));
+        pthread_join(peer, NULL);
+    }
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -229,7 +258,8 @@ int main(int argc, char **argv)
                a_number_that_a_vfork_child_has_used_is_learned_afresh_by_the_parent,
                select_is_bounded_where_no_descriptors_are_allowed,
                poll_is_made_plainly_where_no_descriptors_are_allowed,
-               a_pipe_is_read_where_no_descriptors_are_allowed),
+               a_pipe_is_read_where_no_descriptors_are_allowed,
+               a_pipe_is_waited_for_as_without_where_no_descriptors_are_allowed),
          NULL},
         {"resources", SETTINGS("TIMEOUTSOCK_DEFAULT=60ms"),
          TESTS(no_descriptor_is_held_open, a_call_is_bounded_where_no_descriptors_are_allowed), blocking_names()},

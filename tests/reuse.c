@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -186,6 +187,25 @@ START_TEST(a_number_that_was_closed_and_now_is_a_file_is_read)
 }
 END_TEST
 
+static int an_empty_file(int *writer)
+{
+    *writer = -1;
+    return memfd_create("file", MFD_CLOEXEC);
+}
+
+START_TEST(a_number_that_was_closed_and_now_is_a_file_is_written)
+{
+    EACH(closing, closing, closings) {
+        int fds[] = {former_variant()->open(), former_variant()->open()};
+        for (int i = 0; i < 2; i++) {
+            replace(fds[i], closing, an_empty_file);
+            ssize_t n = i ? writev(fds[i], &(struct iovec){"abc", 3}, 1) : write(fds[i], "abc", 3);
+            ck_assert_msg(n == 3 && lseek(fds[i], 0, SEEK_END) == 3, "%zd, %s", n, strerror(errno));
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_number_that_was_closed_and_now_is_another_descriptor_does_not_expire_in_poll)
 {
     EACH(closing, closing, closings)
@@ -223,6 +243,7 @@ int main(int argc, char **argv)
         {"reuse", SETTINGS("TIMEOUTSOCK_DEFAULT=60ms"),
          TESTS(a_number_that_was_closed_and_now_is_another_descriptor_is_not_limited,
                a_number_that_was_closed_and_now_is_a_file_is_read,
+               a_number_that_was_closed_and_now_is_a_file_is_written,
                a_number_that_was_closed_and_now_is_another_descriptor_does_not_expire_in_poll,
                a_number_that_was_closed_and_now_is_a_listener_has_the_configured_limit),
          names},

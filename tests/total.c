@@ -87,6 +87,15 @@ START_TEST(the_programs_own_total_ends_it_and_every_further_call)
 }
 END_TEST
 
+START_TEST(the_programs_own_total_ends_a_silent_connection)
+{
+    struct pair p = tcp_pair();
+    int64_t began = now_ns();
+    ck_ok(tsock_set_phase_timeout(p.here, TSOCK_TOTAL, TOTAL));
+    ck_ends_ms_after(TOTAL, began, ck_assert_int_eq(receive_by(way_variant(), p.here), ETIMEDOUT));
+}
+END_TEST
+
 /* A wait ends with 0: a call that never waits is none of a scope's business. */
 START_TEST(a_scope_ends_it)
 {
@@ -109,8 +118,9 @@ int main(int argc, char **argv)
 {
     (void)argc;
     const struct suite suites[] = {
-        {"total", SETTINGS(NULL), TESTS(the_programs_own_total_ends_it_and_every_further_call, a_scope_ends_it),
-         NAMES_IN(ways)},
+        {"total", SETTINGS(NULL),
+         TESTS(the_programs_own_total_ends_it_and_every_further_call, the_programs_own_total_ends_a_silent_connection,
+               a_scope_ends_it), NAMES_IN(ways)},
         {0}};
     return run_suites(argv, suites);
 }
