@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "deadline.h"
 #include "fdtab.h"
+#include "watched.h"
 
 static bool is_reported_by_us(uint32_t state)
 {
@@ -26,20 +27,7 @@ static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, short events
     return earlier(deadline_after(since, limit.span), end);
 }
 
-/* cell->watched: the events, which are those of poll; EPOLLONESHOT and EPOLLET; in how many
- * instances fd is registered; and the generation of the one that was last, whose descriptor
- * is cell->epoll (UNKNOWN: one of the others).  Of several, the last one's events count. */
-#define WATCHED_EVENTS  UINT32_C(0x0000ffff)
-#define WATCHED_ONESHOT UINT32_C(0x00010000)
-#define WATCHED_EDGE    UINT32_C(0x00020000)
-#define WATCHED_ONE     UINT32_C(0x00040000)
-#define WATCHED_COUNT   UINT32_C(0x003c0000)
-#define UNKNOWN (-1)
-
-static uint32_t instances(uint32_t watched)
-{
-    return (watched & WATCHED_COUNT) / WATCHED_ONE;
-}
+#define UNKNOWN (-1)        /* cell->epoll */
 
 /* What fd is registered for; 0 if it is not, or not any more: when an instance is closed its
  * registrations end without a word.  With several instances, or several numbers for one,
@@ -48,7 +36,7 @@ static uint32_t watched_by_epoll(const struct cell *cell)
 {
     uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_acquire);
     int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
-    if (!watched || epoll == UNKNOWN || instances(watched) > 1 || fdtab_epolls_have_copies())
+    if (!watched || epoll == UNKNOWN || watched_instances(watched) > 1 || fdtab_epolls_have_copies())
         return watched;
     const struct cell *instance = fdtab_cell(epoll);
     return instance && cell_same(instance, watched) ? watched : 0;
@@ -191,18 +179,6 @@ void watch_expire(int fd, short events, int64_t now)
         expire(fd, cell, state, limit, limit_ends_connection(limit) && state_kind(state) != KIND_PIPE);
 }
 
-static short events_of(uint32_t watched)
-{
-    return (short)(watched & WATCHED_EVENTS);
-}
-
-/* Where both edges are asked for, the one of room to send was told long ago. */
-static short awaited_events(uint32_t watched)
-{
-    short events = events_of(watched);
-    return watched & WATCHED_EDGE && events & POLLIN ? (short)(events & ~POLLOUT) : events;
-}
-
 int64_t watch_by_epoll(int fd, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
@@ -210,7 +186,7 @@ int64_t watch_by_epoll(int fd, int64_t now)
     if (!watched)
         return NEVER;
     uint32_t state = fdtab_learn(fd, cell);
-    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(fd, cell, state, events_of(watched), now);
+    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(fd, cell, state, watched_events(watched), now);
 }
 
 static bool takes_one_event(const struct cell *cell, uint32_t events)
@@ -245,7 +221,7 @@ struct arming watch_arm(int fd, uint32_t events)
 
 static void note_events(struct cell *cell, int epoll, uint32_t events, bool added)
 {
-    uint32_t count = instances(watched_by_epoll(cell)) + added;
+    uint32_t count = watched_instances(watched_by_epoll(cell)) + added;
     uint32_t flags = (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0) | (events & EPOLLET ? WATCHED_EDGE : 0);
     uint32_t generation = cell_state(fdtab_cell(epoll)) & STATE_GENERATION;
     uint32_t most = WATCHED_COUNT / WATCHED_ONE;
@@ -276,7 +252,7 @@ void watch_unregister(int epoll, int fd)
     uint32_t watched = cell ? watched_by_epoll(cell) : 0;
     if (!watched)
         return;
-    if (instances(watched) > 1) {
+    if (watched_instances(watched) > 1) {
         atomic_store(&cell->watched, watched - WATCHED_ONE);
         if (atomic_load(&cell->epoll) == epoll)
             atomic_store(&cell->epoll, UNKNOWN);
@@ -291,7 +267,7 @@ void watch_expire_by_epoll(int fd, int64_t now)
 {
     struct cell *cell = fdtab_cell(fd);
     uint32_t state = cell_state(cell), watched = watched_by_epoll(cell);
-    short events = events_of(watched);
+    short events = watched_events(watched);
     struct limit limit = connection_wait_limit(fd, cell, state, events);
     int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
     bool over = connection_wait_end(fd, cell, state) <= now;
@@ -302,6 +278,6 @@ void watch_expire_by_epoll(int fd, int64_t now)
     else if (takes_one_event(cell, watched & WATCHED_ONESHOT ? EPOLLONESHOT : 0) &&
              !is_armed(fd, cell, events, atomic_load(&cell->mark)))
         atomic_store(&cell->since, NEVER);
-    else if (is_silent(fd, cell, state, awaited_events(watched), limit.span, now) && claim(cell, since))
+    else if (is_silent(fd, cell, state, watched_awaited(watched), limit.span, now) && claim(cell, since))
         expire(fd, cell, state, limit, true);
 }
