@@ -69,13 +69,21 @@ static bool is_ordinary(const struct cell *cell, uint32_t state)
            !policy_limits(kind, PHASE_TOTAL);
 }
 
+/* How a pipe is read would not suit what may have got its number. */
+static bool is_limited_pipe(const struct op *op, uint32_t state)
+{
+    return state_kind(state) == KIND_PIPE &&
+           (policy_limits(KIND_PIPE, op->phase) || policy_limits(KIND_PIPE, PHASE_TOTAL) ||
+            atomic_load_explicit(&op->cell->own, memory_order_relaxed) || scope_holds());
+}
+
 /* The state of an fd that is not ordinary, and whether the call is limited or has its answer.
  * Cold: each ready call pays for what op_begin_armed saves of its registers. */
 __attribute__((cold, noinline))
 static uint32_t look_closer(struct op *op, int flags, bool *limited)
 {
     uint32_t state = fdtab_learn(op->fd, op->cell);
-    if (state & STATE_ERROR || state_kind(state) == KIND_PIPE)
+    if (state & STATE_ERROR || is_limited_pipe(op, state))
         state = fdtab_verify(op->fd, op->cell);
     *limited = false;
     if (!kind_has_limits(state_kind(state)))

@@ -11,16 +11,19 @@ for tool in strace python3; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install $tool"; exit 1; }
 done
 
-# A conversation of $1 rounds with itself over loopback, and of $2 with a process that takes its
+# A conversation of $1 rounds with itself over loopback and a pipe, and of $2 with a process that takes its
 # time; that one is not traced.
 cat >"$dir/talk.py" <<'PY'
 import os, socket, struct, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
 server, _ = listener.accept()
+reading, writing = os.pipe()
 for _ in range(int(sys.argv[1])):
     client.send(b"x")
     server.recv(1)
+    os.write(writing, b"x")
+    os.read(reading, 1)
 if len(sys.argv) > 2:
     if os.fork() == 0:
         while server.recv(1):
@@ -75,7 +78,8 @@ claim "with nothing set, no system call is added" "$loading" "$(added talk.empty
 
 calls limited.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0
 calls limited.100 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 100
-claim "with a limit, 100 writes and 100 ready reads are 200 system calls" "recvfrom:+100 sendto:+100 " \
+claim "with a limit, 100 writes and 100 ready reads are 200 system calls, and so they are of a pipe without" \
+    "read:+100 recvfrom:+100 sendto:+100 write:+100 " \
     "$(added limited.0 limited.100)"
 
 calls waiting.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0 0
