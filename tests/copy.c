@@ -199,6 +199,24 @@ START_TEST(a_short_file_is_copied_at_once_and_then_it_is_the_end)
 }
 END_TEST
 
+static void *empty_late(void *fd)
+{
+    plain_read(*(int *)fd, keep(MUCH), MUCH);
+    return NULL;
+}
+
+START_TEST(sendfile_waits_for_room_in_a_full_pipe)
+{
+    struct pair full = pipe_of(pattern(MUCH), MUCH);
+    char bytes[8];
+    pthread_t reader = when_asleep(empty_late, &full.here);
+    ck_returns(3, sendfile(full.there, file_of("abc", 3), NULL, 3));
+    pthread_join(reader, NULL);
+    ck_assert_int_eq(plain_read(full.here, bytes, 8), 3);
+    ck_assert_mem_eq(bytes, "abc", 3);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -218,6 +236,8 @@ int main(int argc, char **argv)
         {"sendfile at its limit, pipes too", of_all, TESTS(sendfile_into_a_full_pipe_has_the_limit_of_the_pipe), NULL},
         {"copy in time", in_time,
          TESTS(what_fits_is_copied_at_once, more_than_fits_is_copied_wholly_while_the_peer_takes_it), all},
+        {"sendfile in time, pipes too", SETTINGS("TIMEOUTSOCK_DEFAULT=20s", "TIMEOUTSOCK_KINDS=all"),
+         TESTS(sendfile_waits_for_room_in_a_full_pipe), NULL},
         {"sendfile in time", in_time, TESTS(a_short_file_is_copied_at_once_and_then_it_is_the_end), of_files},
         {0}};
     return run_suites(argv, suites);

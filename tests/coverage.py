@@ -73,7 +73,7 @@ def read_counts(path, source):
     for file in json.load(open(path))["files"]:
         names = functions_of(f"{source}/{file['file']}")
         for line in file["lines"]:
-            if line["gcovr/noncode"] or line["gcovr/excluded"]:
+            if line.get("gcovr/noncode") or line.get("gcovr/excluded"):
                 continue
             function = functions[file["file"], function_at(names, line["line_number"])]
             shares.add("lines", line["count"])
