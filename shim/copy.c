@@ -33,10 +33,14 @@ static ssize_t copy_plainly(const struct copy *c, size_t len, unsigned flags)
     }
 }
 
-static ssize_t copy_if_ready(struct op *op, const struct copy *c, size_t len, short events)
+/* Returns whether it was tried: an EAGAIN without a try is the socket's, whatever another poll
+ * says of it later. */
+static bool copy_if_ready(struct op *op, const struct copy *c, size_t len, short events, ssize_t *n)
 {
+    bool ready = !op->error && !connection_busy(op->fd, events);
     errno = EAGAIN;
-    return !op->error && !connection_busy(op->fd, events) ? copy_plainly(c, len, 0) : -1;
+    *n = ready ? copy_plainly(c, len, 0) : -1;
+    return ready;
 }
 
 /* Whether the source, a pipe, has nothing now: then splice returns what it has moved. */
@@ -60,7 +64,8 @@ static ssize_t copy_into_socket(struct op *op, const struct copy *c)
         size_t portion = c->len - done < PORTION ? c->len - done : PORTION;
         if (!waited)
             op_restart_clock(op);
-        ssize_t n = copy_if_ready(op, c, portion, POLLOUT);
+        ssize_t n;
+        bool tried = copy_if_ready(op, c, portion, POLLOUT, &n);
         if (n >= 0 && is_all(op, c, done += (size_t)n, (size_t)n, portion))
             return op_end(op, (ssize_t)done);
         if (n >= 0)
@@ -68,16 +73,11 @@ static ssize_t copy_into_socket(struct op *op, const struct copy *c)
         if (n == (ssize_t)portion)
             continue;
         waited = true;
-        if (n < 0 && errno == EAGAIN && !op->error && !connection_busy(op->fd, POLLOUT) && source_is_empty(c))
+        if (n < 0 && tried && errno == EAGAIN && !connection_busy(op->fd, POLLOUT) && source_is_empty(c))
             return op_end(op, done ? (ssize_t)done : -1);
         if (!op_wait(op, POLLOUT))
             return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
     }
-}
-
-static bool is_socket_empty(const struct op *op)
-{
-    return op->error || op_time_is_up(op) || connection_busy(op->fd, POLLIN);
 }
 
 /* EAGAIN is the pipe's if the socket has data, unless they came after the try: then another
@@ -85,10 +85,11 @@ static bool is_socket_empty(const struct op *op)
 static ssize_t splice_from_socket(struct op *op, const struct copy *c)
 {
     for (bool had_data = false;;) {
-        ssize_t n = copy_if_ready(op, c, c->len, POLLIN);
+        ssize_t n;
+        bool tried = copy_if_ready(op, c, c->len, POLLIN, &n);
         if (n >= 0)
             return op_end(op, n);
-        bool empty = is_socket_empty(op);
+        bool empty = !tried || op_time_is_up(op) || connection_busy(op->fd, POLLIN);
         if (empty ? !op_wait(op, POLLIN) : had_data || errno != EAGAIN)
             return op_end(op, -1);
         had_data = !empty;
@@ -99,7 +100,7 @@ static ssize_t splice_from_socket(struct op *op, const struct copy *c)
 static ssize_t sendfile_to_pipe(struct op *op, const struct copy *c)
 {
     ssize_t n;
-    do n = copy_if_ready(op, c, c->len, POLLOUT);
+    do copy_if_ready(op, c, c->len, POLLOUT, &n);
     while (n < 0 && op_wait(op, POLLOUT));
     return op_end(op, n);
 }

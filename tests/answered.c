@@ -128,7 +128,8 @@ static bool copies_limits(struct pair p)
         return errno == EPERM;
     tsock_set_phase_timeout(copy, TSOCK_WRITE, MS);
     int kept = tsock_get_phase_timeout(copy, TSOCK_READ);
-    return kept == MS || kept == TSOCK_DEFAULT || (kept == TSOCK_ERROR && (errno == ENOTSOCK || errno == EPERM));
+    return kept == MS || kept == TSOCK_DEFAULT ||
+           (kept == TSOCK_ERROR && (errno == ENOTSOCK || errno == EPERM || errno == ENOMEM));
 }
 
 /* What has timed out is not taken for the next connection of that number. */

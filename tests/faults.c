@@ -57,7 +57,7 @@ static void be_tried(const char *attempt)
 
 #ifndef __SANITIZE_THREAD__
 #define MOST_TIMES 12u      /* how many calls of one name are failed one by one */
-#define SEEDS 8
+#define SEEDS 16
 
 #define NAME(type, name, parameters, arguments, result, error) #name,
 static const char *const fault_names[] = {EACH_FAULT(NAME)};
