@@ -3,12 +3,7 @@
 
 #include "scopes.h"
 
-enum { THREADS = 16, DEEPEST = 32 };
-#ifdef __SANITIZE_THREAD__
-enum { PAIRS = 100000 };
-#else
-enum { PAIRS = 1000000 };
-#endif
+enum { THREADS = 16, DEEPEST = 32, PAIRS = 1000000 };
 
 struct counts {
     pthread_t thread;
