@@ -2,36 +2,15 @@
  *
  * usage: epoll CONNECTIONS; prints nanoseconds per wait (the median of 21 batches) and the
  * private memory of the process in bytes per connection. */
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "measure.h"
 
 enum { BATCHES = 21, WAITS = 20000, PER_LISTENER = 10000 };
-
-static void need(int ok, const char *what)
-{
-    if (ok)
-        return;
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 static long private_bytes(void)
 {
@@ -46,38 +25,11 @@ static long private_bytes(void)
     return total;
 }
 
-static int listen_on_loopback(struct sockaddr_in *name)
-{
-    socklen_t len = sizeof *name;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    *name = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    need(!bind(fd, (struct sockaddr *)name, sizeof *name) && !listen(fd, 4096), "listen");
-    need(!getsockname(fd, (struct sockaddr *)name, &len), "getsockname");
-    return fd;
-}
-
-/* The other ends are another process's, because a process may open only so many.  It makes
- * the last one ready and stays until it is killed. */
-static pid_t accept_many(const int *listeners, int count)
-{
-    pid_t child = fork();
-    need(child >= 0, "fork");
-    if (child)
-        return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int there = -1;
-    for (int i = 0; i < count; i++)
-        need((there = accept(listeners[i / PER_LISTENER], NULL, NULL)) >= 0, "accept");
-    need(write(there, "x", 1) == 1, "write");
-    pause();
-    _exit(EXIT_SUCCESS);
-}
-
-static void connect_many(int epoll, const struct sockaddr_in *names, int count)
+static void connect_many(int epoll, const struct sockaddr_storage *names, int count)
 {
     for (int i = 0; i < count; i++) {
         int here = socket(AF_INET, SOCK_STREAM, 0);
-        need(!connect(here, (const struct sockaddr *)&names[i / PER_LISTENER], sizeof *names), "connect");
+        need(!connect(here, (const struct sockaddr *)&names[i / PER_LISTENER], sizeof(struct sockaddr_in)), "connect");
         struct epoll_event event = {.events = EPOLLIN, .data.fd = here};
         need(!epoll_ctl(epoll, EPOLL_CTL_ADD, here, &event), "epoll_ctl");
     }
@@ -103,24 +55,17 @@ static double time_waits(int epoll)
     return (double)took[BATCHES / 2] / WAITS;
 }
 
-static void allow_files(int count)
-{
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max = (rlim_t)count > files.rlim_max ? (rlim_t)count : files.rlim_max;
-    need(!setrlimit(RLIMIT_NOFILE, &files), "setrlimit");
-}
-
 int main(int argc, char **argv)
 {
     enum { MOST_LISTENERS = 16 };
     int count = argc > 1 ? atoi(argv[1]) : 1, listeners[MOST_LISTENERS];
-    struct sockaddr_in names[MOST_LISTENERS];
+    struct sockaddr_storage names[MOST_LISTENERS];
+    socklen_t length;
     need(count > 0 && count <= MOST_LISTENERS * PER_LISTENER, "count");
     allow_files(count + 64);
     for (int i = 0; i < MOST_LISTENERS; i++)
-        listeners[i] = listen_on_loopback(&names[i]);
-    pid_t child = accept_many(listeners, count);
+        listeners[i] = listen_at(AF_INET, &names[i], &length);
+    pid_t child = accept_many(listeners, PER_LISTENER, count, true);
     int epoll = epoll_create1(0);
     long before = private_bytes();
     connect_many(epoll, names, count);

@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 #include <time.h>
@@ -106,6 +108,21 @@ struct ends connect_ends(int domain)
         setsockopt(ends.there, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     }
     return ends;
+}
+
+pid_t accept_many(const int *listeners, int per_listener, int count, bool ready)
+{
+    pid_t child = fork();
+    need(child >= 0, "fork");
+    if (child)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int there = -1;
+    for (int i = 0; i < count; i++)
+        need((there = accept(listeners[i / per_listener], NULL, NULL)) >= 0, "accept");
+    need(!ready || write(there, "x", 1) == 1, "write");
+    pause();
+    _exit(EXIT_SUCCESS);
 }
 
 void stay_on_one_processor(void)

@@ -41,6 +41,11 @@ struct ends {
 struct ends connect_ends(int domain);
 int listen_at(int domain, struct sockaddr_storage *name, socklen_t *length);
 
+/* Another process, because a process may open only so many files, accepts that many connections,
+ * so many from each listener, and with `ready` makes the last one ready.  It stays until it is
+ * killed. */
+pid_t accept_many(const int *listeners, int per_listener, int count, bool ready);
+
 /* From now on in this process everything runs on one processor. */
 void stay_on_one_processor(void);
 

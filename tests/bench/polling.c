@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 
 struct polling {
     struct pollfd *fds;
@@ -16,23 +15,6 @@ double time_poll(const struct calls *by, void *work)
     for (int i = 0; i < p->calls; i++)
         need(by->poll(p->fds, (nfds_t)p->count, 0) == p->ready, "poll");
     return (double)(now() - began) / p->calls;
-}
-
-/* The other ends are another process's, because a process may open only so many.  It makes
- * the last one ready and stays until it is killed. */
-static pid_t accept_many(int listener, int count, int ready)
-{
-    pid_t child = fork();
-    need(child >= 0, "fork");
-    if (child)
-        return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int there = -1;
-    for (int i = 0; i < count; i++)
-        need((there = accept(listener, NULL, NULL)) >= 0, "accept");
-    need(!ready || write(there, "x", 1) == 1, "write");
-    pause();
-    _exit(EXIT_SUCCESS);
 }
 
 static void connect_many(struct polling *p, const struct sockaddr_storage *name, socklen_t length)
@@ -51,7 +33,7 @@ static void on_connections(struct polling p, timing *batch, int pairs)
     allow_files(p.count + 64);
     need((p.fds = calloc((size_t)p.count, sizeof *p.fds)) != NULL, "memory");
     int listener = listen_at(AF_INET, &name, &length);
-    pid_t child = accept_many(listener, p.count, p.ready);
+    pid_t child = accept_many(&listener, p.count, p.count, p.ready);
     connect_many(&p, &name, length);
     if (p.ready)
         need(poll(&p.fds[p.count - 1], 1, 10000) == 1, "nothing is ready");
