@@ -19,19 +19,22 @@
 /* What the kernel counts by its clock is off by up to a tick; none is longer than this. */
 #define TICK (10 * MILLISECOND)
 
-static inline int64_t clock_now(void)
+static inline int64_t clock_read(clockid_t clock)
 {
     struct timespec t = {0};
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return t.tv_sec * SECOND + t.tv_nsec;
+}
+
+static inline int64_t clock_now(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
 }
 
 /* The same at the kernel's last tick, for a quarter of the time. */
 static inline int64_t clock_lately(void)
 {
-    struct timespec t = {0};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-    return t.tv_sec * SECOND + t.tv_nsec;
+    return clock_read(CLOCK_MONOTONIC_COARSE);
 }
 
 /* The deadline that lies `span` after `from`. */

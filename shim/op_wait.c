@@ -62,7 +62,8 @@ static void start_clock(struct op *op, int64_t waited)
     note_acked(op);
 }
 
-/* It may have waited before.  The caller's errno is that of the failed try and stays, unless the op begins to wait. */
+/* It may have waited before.  The caller's errno is that of the failed try and stays, unless the
+ * op begins to wait. */
 static enum mode start_waiting(struct op *op, int64_t waited)
 {
     int error = errno;

@@ -129,16 +129,21 @@ static int answer_of(look_up *function)
     return answer;
 }
 
+static void ck_looks_up_plainly_without(void (*use_up_all)(void), void (*give_back)(void))
+{
+    look_up *plain = libcs_look_up();
+    ck_assert_int_eq(answer_of(plain), 0);      /* what libc loads for it is loaded */
+    use_up_all();
+    int expected = answer_of(plain), answer = answer_of(getaddrinfo);
+    give_back();
+    ck_assert_int_eq(answer, expected);
+    ck_assert_int_eq(answer_of(getaddrinfo), 0);
+}
+
 /* libc answers as it can when it can read none of its files. */
 START_TEST(a_name_is_looked_up_as_without_the_library_where_no_descriptor_is_left)
 {
-    look_up *plain = libcs_look_up();
-    ck_assert_int_eq(answer_of(getaddrinfo), 0);
-    use_up_descriptors();
-    int expected = answer_of(plain), answer = answer_of(getaddrinfo);
-    give_descriptors_back();
-    ck_assert_int_eq(answer, expected);
-    ck_assert_int_eq(answer_of(getaddrinfo), 0);
+    ck_looks_up_plainly_without(use_up_descriptors, give_descriptors_back);
 }
 END_TEST
 
@@ -216,13 +221,7 @@ END_TEST
 /* There is no room for a thread. */
 START_TEST(a_name_is_looked_up_as_without_the_library_where_no_memory_is_left)
 {
-    look_up *plain = libcs_look_up();
-    ck_assert_int_eq(answer_of(plain), 0);
-    use_up_memory();
-    int expected = answer_of(plain), answer = answer_of(getaddrinfo);
-    give_memory_back();
-    ck_assert_int_eq(answer, expected);
-    ck_assert_int_eq(answer_of(getaddrinfo), 0);
+    ck_looks_up_plainly_without(use_up_memory, give_memory_back);
 }
 END_TEST
 #endif
