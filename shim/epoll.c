@@ -11,19 +11,19 @@
 #include "policy.h"
 #include "real.h"
 #include "scope.h"
-#include "watch.h"
+#include "watched.h"
 #include "wheel.h"
 
 /* Adds or changes fd. */
 static int arm(int epoll, int op, int fd, struct epoll_event *event)
 {
     int saved_errno = errno;
-    struct arming arming = watch_arm(fd, event->events);
+    struct arming arming = watched_arm(fd, event->events);
     errno = saved_errno;
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
     if (r)
         return r;
-    watch_register(epoll, fd, event->events, op == EPOLL_CTL_ADD, arming);
+    watched_register(epoll, fd, event->events, op == EPOLL_CTL_ADD, arming);
     wheel_consider(fd);
     errno = saved_errno;
     return r;
@@ -36,7 +36,7 @@ INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
         return arm(epoll, op, fd, event);
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
     if (!r && watched && op == EPOLL_CTL_DEL)
-        watch_unregister(epoll, fd);
+        watched_unregister(epoll, fd);
     return r;
 }
 

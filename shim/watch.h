@@ -31,20 +31,10 @@ void watch_expire(int fd, short events, int64_t now);
 /* Whether it has expired and nobody but the wait reports it. */
 bool watch_is_over(int fd);
 
-/* The same for a wait in epoll, which knows its events since epoll_ctl.  epoll can be told
- * by the kernel alone, so there every expiry shuts down, and pipes are left alone.
+/* The same for a wait in epoll, which knows its events since epoll_ctl (watched.h).  epoll can
+ * be told by the kernel alone, so there every expiry shuts down, and pipes are left alone.
  *
- * epoll_ctl adds or changes fd, or has removed it.  What a one-shot registration begins
- * with is asked before the real call, because the event may come at once. */
-struct arming {
-    int64_t since;
-    uint32_t mark;
-};
-struct arming watch_arm(int fd, uint32_t events);
-void watch_register(int epoll, int fd, uint32_t events, bool added, struct arming arming);
-void watch_unregister(int epoll, int fd);
-
-/* When fd expires; NEVER if it does not. */
+ * When fd expires; NEVER if it does not. */
 int64_t watch_by_epoll(int fd, int64_t now);
 void watch_expire_by_epoll(int fd, int64_t now);
 
