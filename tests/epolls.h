@@ -30,9 +30,17 @@ int ready_in(int epoll, int ms);
 void ck_reports(int fd, int epoll);                 /* it is ready now */
 void ck_silent_for(int ms, int epoll);
 
+/* Now, but by the kernel's ticks no earlier than that: those tell when something has moved.  On a
+ * virtual machine whose host takes the processor away they have been seen 300 ms behind the
+ * clock; the library allows for one of them. */
+struct moment {
+    int64_t by_clock, by_ticks;
+};
+struct moment moment(void);
+
 /* It is reported at its limit, which counts from `began`, or from the last epoll_ctl or
  * put_byte; and it has expired. */
-void ck_expires_since(int64_t began, int ms, int fd, int epoll);
+void ck_expires_since(struct moment began, int ms, int fd, int epoll);
 void ck_expires_after(int ms, int fd, int epoll);
 
 /* Whether a connection has expired is asked by a call that does not wait. */

@@ -90,7 +90,7 @@ static const struct parting {
 START_TEST(in_two_instances_a_connection_expires_through_the_first)
 {
     struct pair p = tcp_pair();
-    int64_t began = now_ns();
+    struct moment began = moment();
     int first = instance_of(p.here, EPOLLIN), second = instance_of(p.here, EPOLLIN);
     VARIANT_IN(partings)->from(second, p.here);
     ck_expires_since(began, LIMIT, p.here, first);
@@ -100,7 +100,7 @@ END_TEST
 START_TEST(in_two_instances_a_connection_expires_through_the_second)
 {
     struct pair p = tcp_pair();
-    int64_t began = now_ns();
+    struct moment began = moment();
     int first = instance_of(p.here, EPOLLIN), second = instance_of(p.here, EPOLLIN);
     VARIANT_IN(partings)->from(first, p.here);
     ck_expires_since(began, LIMIT, p.here, second);
@@ -178,7 +178,7 @@ END_TEST
 
 /* child processes */
 
-struct inherited { struct pair p; int64_t began; int epoll; };
+struct inherited { struct pair p; struct moment began; int epoll; };
 
 static void expire_inherited(void *inherited)
 {
@@ -188,7 +188,7 @@ static void expire_inherited(void *inherited)
 
 START_TEST(a_child_goes_on_with_the_wait_in_the_instance_it_inherits)
 {
-    struct inherited i = {tcp_pair(), now_ns(), -1};
+    struct inherited i = {tcp_pair(), moment(), -1};
     i.epoll = instance_of(i.p.here, EPOLLIN);
     ck_silent_for(50, i.epoll);
     in_child(expire_inherited, &i);
@@ -206,7 +206,7 @@ static void expire_what_it_adds(void *inherited)
 
 START_TEST(a_child_expires_what_it_registers_in_the_instance_it_inherits)
 {
-    struct inherited i = {tcp_pair(), now_ns(), -1};
+    struct inherited i = {tcp_pair(), moment(), -1};
     i.epoll = instance_of(i.p.here, EPOLLIN);
     in_child(expire_what_it_adds, &i);
 }
