@@ -14,29 +14,47 @@
 #include "watched.h"
 #include "wheel.h"
 
-/* Adds or changes fd. */
+/* What has been registered by a call that succeeded.  Cold, as what follows: most calls would pay
+ * for their registers. */
+__attribute__((cold, noinline))
+static void note_change(int epoll, int op, int fd, const struct epoll_event *event, struct arming arming)
+{
+    int saved_errno = errno;
+    if (!kind_has_limits(fdtab_kind(fd)))
+        return;
+    if (op == EPOLL_CTL_DEL) {
+        watched_unregister(epoll, fd);
+    } else {
+        watched_register(epoll, fd, event->events, op == EPOLL_CTL_ADD, arming);
+        wheel_consider(fd);
+    }
+    errno = saved_errno;
+}
+
+/* Adds or changes fd for one event. */
+__attribute__((cold, noinline))
 static int arm(int epoll, int op, int fd, struct epoll_event *event)
 {
     int saved_errno = errno;
-    struct arming arming = watched_arm(fd, event->events);
+    struct arming arming = {0};
+    if (kind_has_limits(fdtab_kind(fd)))
+        arming = watched_arm(fd, event->events);
     errno = saved_errno;
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
-    if (r)
-        return r;
-    watched_register(epoll, fd, event->events, op == EPOLL_CTL_ADD, arming);
-    wheel_consider(fd);
-    errno = saved_errno;
+    if (!r)
+        note_change(epoll, op, fd, event, arming);
     return r;
 }
 
 INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
-    bool watched = policy_is_armed() && kind_has_limits(fdtab_kind(fd));
-    if (watched && event && (op == EPOLL_CTL_ADD || op == EPOLL_CTL_MOD))
+    if (!policy_is_armed())
+        return REAL(epoll_ctl)(epoll, op, fd, event);
+    if (op != EPOLL_CTL_DEL && event && event->events & EPOLLONESHOT)
         return arm(epoll, op, fd, event);
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
-    if (!r && watched && op == EPOLL_CTL_DEL)
-        watched_unregister(epoll, fd);
+    if (!r && !watched_change(epoll, op, fd, event))
+        note_change(epoll, op, fd, event, (struct arming){0});
     return r;
 }
 

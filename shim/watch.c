@@ -1,6 +1,5 @@
 #include "watch.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stddef.h>
 #include <sys/epoll.h>

@@ -1,10 +1,8 @@
 #include "watched.h"
 
-#include <errno.h>
-#include <sys/epoll.h>
-
 #include "connection.h"
 #include "deadline.h"
+#include "wheel.h"
 
 #define UNKNOWN (-1)        /* cell->epoll */
 
@@ -14,7 +12,9 @@ uint32_t watched_by_epoll(const struct cell *cell)
 {
     uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_acquire);
     int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
-    if (!watched || epoll == UNKNOWN || watched_instances(watched) > 1 || fdtab_epolls_have_copies())
+    if (!watched_instances(watched))
+        return 0;
+    if (epoll == UNKNOWN || watched_instances(watched) > 1 || fdtab_epolls_have_copies())
         return watched;
     const struct cell *instance = fdtab_cell(epoll);
     return instance && cell_same(instance, watched) ? watched : 0;
@@ -36,6 +36,28 @@ void watched_end(int fd, struct cell *cell)
 {
     atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
     begin_anew(fd, cell);
+}
+
+/* 8.4 ms each; they come round in a year. */
+static uint32_t ticks(void)
+{
+    return (uint32_t)(clock_lately() >> 23);
+}
+
+/* Whether something has moved meanwhile is asked when somebody waits for it again; of a connect
+ * it never is (begin_anew). */
+static void leave(struct cell *cell)
+{
+    bool connecting = cell_state(cell) & CELL_CONNECTING;
+    if (!connecting)
+        atomic_store_explicit(&cell->mark, ticks(), memory_order_relaxed);
+    atomic_store_explicit(&cell->watched, connecting ? 0 : WATCHED_GONE, memory_order_relaxed);
+}
+
+/* A descriptor that is taken out and put in again at once has not been out. */
+static bool has_just_left(const struct cell *cell, uint32_t watched)
+{
+    return watched == WATCHED_GONE && ticks() - atomic_load_explicit(&cell->mark, memory_order_relaxed) <= 1;
 }
 
 bool watched_takes_one_event(const struct cell *cell, uint32_t events)
@@ -67,15 +89,55 @@ struct arming watched_arm(int fd, uint32_t events)
     return arming;
 }
 
-static void note_events(struct cell *cell, int epoll, uint32_t events, bool added)
+static uint32_t generation_of(const struct cell *instance)
 {
-    uint32_t count = watched_instances(watched_by_epoll(cell)) + added;
+    return cell_state(instance) & STATE_GENERATION;
+}
+
+/* in: the instance's generation, and how many there are. */
+static void note_events(struct cell *cell, int epoll, uint32_t in, uint32_t events)
+{
     uint32_t flags = (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0) | (events & EPOLLET ? WATCHED_EDGE : 0);
-    uint32_t generation = cell_state(fdtab_cell(epoll)) & STATE_GENERATION;
-    uint32_t most = WATCHED_COUNT / WATCHED_ONE;
-    uint32_t watched = generation | (count < most ? count : most) * WATCHED_ONE | flags | (events & WATCHED_EVENTS);
     atomic_store_explicit(&cell->epoll, epoll, memory_order_relaxed);
-    atomic_store_explicit(&cell->watched, watched, memory_order_release);
+    atomic_store_explicit(&cell->watched, in | flags | (events & WATCHED_EVENTS), memory_order_release);
+}
+
+/* Whether an instance is the only one to have it, and more than once. */
+static bool is_only_in(const struct cell *cell, int epoll, uint32_t in)
+{
+    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    return !((watched ^ in) & (STATE_GENERATION | WATCHED_COUNT | WATCHED_ONESHOT)) &&
+           atomic_load_explicit(&cell->epoll, memory_order_relaxed) == epoll;
+}
+
+/* Whether a descriptor that is in no instance waits as it did when it was in one. */
+static bool goes_on(const struct cell *cell)
+{
+    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
+    return watched ? has_just_left(cell, watched) : cell_state(cell) & CELL_CONNECTING;
+}
+
+bool watched_change(int epoll, int op, int fd, const struct epoll_event *event)
+{
+    struct cell *cell = fdtab_cell(fd);
+    const struct cell *instance = fdtab_cell(epoll);
+    if (!cell || !instance || state_kind(cell_state(instance)) != KIND_EPOLL || fdtab_epolls_have_copies() ||
+        !wheel_considers(cell))
+        return false;
+    uint32_t in = generation_of(instance) | WATCHED_ONE;
+    if (op == EPOLL_CTL_ADD ? !goes_on(cell) : !is_only_in(cell, epoll, in))
+        return false;
+    if (op == EPOLL_CTL_DEL)
+        leave(cell);
+    else
+        note_events(cell, epoll, in, event->events);
+    return true;
+}
+
+static uint32_t instances_after(const struct cell *cell, bool added)
+{
+    uint32_t count = (watched_by_epoll(cell) & WATCHED_COUNT) + added * WATCHED_ONE;
+    return count < WATCHED_COUNT ? count : WATCHED_COUNT;
 }
 
 void watched_register(int epoll, int fd, uint32_t events, bool added, struct arming arming)
@@ -88,10 +150,10 @@ void watched_register(int epoll, int fd, uint32_t events, bool added, struct arm
     if (watched_takes_one_event(cell, events)) {
         atomic_store(&cell->mark, arming.mark);
         atomic_store(&cell->since, arming.since);
-    } else if (added || atomic_load(&cell->since) == NEVER) {
+    } else if ((added && !has_just_left(cell, atomic_load(&cell->watched))) || atomic_load(&cell->since) == NEVER) {
         begin_anew(fd, cell);
     }
-    note_events(cell, epoll, events, added);
+    note_events(cell, epoll, generation_of(fdtab_cell(epoll)) | instances_after(cell, added), events);
 }
 
 void watched_unregister(int epoll, int fd)
@@ -104,9 +166,9 @@ void watched_unregister(int epoll, int fd)
         atomic_store(&cell->watched, watched - WATCHED_ONE);
         if (atomic_load(&cell->epoll) == epoll)
             atomic_store(&cell->epoll, UNKNOWN);
-    } else {
-        int saved_errno = errno;
+    } else if (watched & WATCHED_ONESHOT) {
         watched_end(fd, cell);
-        errno = saved_errno;
+    } else {
+        leave(cell);
     }
 }

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 
 #include "fdtab.h"
 
@@ -18,6 +19,9 @@
 #define WATCHED_EDGE    UINT32_C(0x00020000)
 #define WATCHED_ONE     UINT32_C(0x00040000)
 #define WATCHED_COUNT   UINT32_C(0x003c0000)
+
+/* In no instance any more, since cell->mark. */
+#define WATCHED_GONE    UINT32_C(0x00000001)
 
 static inline uint32_t watched_instances(uint32_t watched)
 {
@@ -47,6 +51,10 @@ void watched_end(int fd, struct cell *cell);
  * much when it was. */
 bool watched_takes_one_event(const struct cell *cell, uint32_t events);
 bool watched_is_armed(int fd, const struct cell *cell, short events, uint32_t mark);
+
+/* epoll_ctl has added, changed or removed fd, and nothing is to be done but to note it; then it
+ * is.  Not for one-shot events. */
+bool watched_change(int epoll, int op, int fd, const struct epoll_event *event);
 
 /* epoll_ctl adds or changes fd, or has removed it.  What a one-shot registration begins
  * with is asked before the real call, because the event may come at once. */

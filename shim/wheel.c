@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "deadline.h"
-#include "fdtab.h"
 #include "policy.h"
 #include "watch.h"
 
@@ -19,8 +18,8 @@
 /* A far-away descriptor is looked at together with others of the same half second. */
 #define FAR_TICKS 64
 
-/* Cells are linked by number: 0 is a cell in no list, END the last one of a list. */
-enum { UNLINKED, END, FIRST };
+/* Cells are linked by number; END is the last one of a list. */
+enum { UNLINKED = WHEEL_UNLINKED, END, FIRST };
 
 static _Atomic uint32_t slots[SLOTS];
 static _Atomic uint64_t filled[SLOTS / WORD];   /* a bit for each slot that is not empty */
@@ -133,16 +132,9 @@ int64_t wheel_turn(int64_t now)
     return next == NEVER ? cap : earlier(cap, tick_begins(next));
 }
 
-/* What is in a slot, and waited for, is looked at when its time comes. */
-static bool is_considered(const struct cell *cell)
-{
-    return atomic_load_explicit(&cell->next, memory_order_relaxed) != UNLINKED &&
-           atomic_load_explicit(&cell->since, memory_order_relaxed);
-}
-
 void wheel_consider(int fd)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed) && !is_considered(cell))
+    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed) && !wheel_considers(cell))
         link_cell(fd, cell, clock_now());
 }

@@ -14,6 +14,18 @@
 
 #include <stdint.h>
 
+#include "fdtab.h"
+
+/* cell->next of a cell that is in no slot. */
+#define WHEEL_UNLINKED 0
+
+/* Whether it is in a slot, and waited for: then it is looked at when its time comes. */
+static inline bool wheel_considers(const struct cell *cell)
+{
+    return atomic_load_explicit(&cell->next, memory_order_relaxed) != WHEEL_UNLINKED &&
+           atomic_load_explicit(&cell->since, memory_order_relaxed);
+}
+
 /* Something has changed that may make fd expire from now on: it was registered, connected
  * or given a limit. */
 void wheel_consider(int fd);

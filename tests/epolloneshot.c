@@ -79,6 +79,18 @@ START_TEST(armed_again_it_expires_at_its_limit)
 }
 END_TEST
 
+START_TEST(disarmed_taken_out_and_added_again_at_once_it_has_the_whole_limit)
+{
+    struct pair p = tcp_pair();
+    int epoll = instance_of(p.here, EPOLLIN | EPOLLONESHOT);
+    receive(p.here, p.there, epoll);
+    ck_silent_for(LIMIT / 2, epoll);
+    delete(epoll, p.here);
+    add(epoll, p.here, EPOLLIN);
+    ck_expires_after(LIMIT, p.here, epoll);
+}
+END_TEST
+
 START_TEST(many_that_were_armed_again_at_once_all_expire)
 {
     struct pair pairs[20];
@@ -141,7 +153,8 @@ int main(int argc, char **argv)
                disarmed_by_data_that_came_later_never_expires,
                disarmed_by_data_that_were_there_before_never_expires,
                armed_for_room_expires_although_data_have_come,
-               armed_again_it_expires_at_its_limit, many_that_were_armed_again_at_once_all_expire,
+               armed_again_it_expires_at_its_limit,
+               disarmed_taken_out_and_added_again_at_once_it_has_the_whole_limit, many_that_were_armed_again_at_once_all_expire,
                arming_what_is_armed_does_not_put_expiry_off, made_level_triggered_it_expires), NULL},
         {"one-shot, KINDS=all", SETTINGS(limit, "TIMEOUTSOCK_KINDS=all"),
          TESTS(disarmed_connections_of_the_added_kinds_never_expire), NULL},

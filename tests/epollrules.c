@@ -72,17 +72,40 @@ END_TEST
 
 /* changes and ends */
 
-START_TEST(changing_a_registration_does_not_put_expiry_off)
+static void modify_twice(int epoll, int fd)
+{
+    modify(epoll, fd, EPOLLIN | EPOLLRDHUP);
+    modify(epoll, fd, EPOLLIN);
+}
+
+static void add_again(int epoll, int fd)
+{
+    delete(epoll, fd);
+    add(epoll, fd, EPOLLIN);
+}
+
+static void ck_not_put_off_by(void (*change)(int epoll, int fd))
 {
     struct pair p = tcp_pair();
     int64_t began = now_ns();
-    int epoll = instance_of(p.here, EPOLLIN | EPOLLRDHUP);
+    int epoll = instance_of(p.here, EPOLLIN);
     for (int fd = -1, rounds = 20; rounds-- && fd < 0;) {
         fd = ready_in(epoll, 25);
-        modify(epoll, p.here, rounds % 2 ? EPOLLIN : EPOLLIN | EPOLLRDHUP);
+        change(epoll, p.here);
     }
     assert_took_ms(LIMIT, now_ns() - began);
     ck_has_expired(p.here);
+}
+
+START_TEST(changing_a_registration_does_not_put_expiry_off)
+{
+    ck_not_put_off_by(modify_twice);
+}
+END_TEST
+
+START_TEST(taking_a_connection_out_and_adding_it_again_at_once_does_not_put_expiry_off)
+{
+    ck_not_put_off_by(add_again);
 }
 END_TEST
 
@@ -227,7 +250,8 @@ int main(int argc, char **argv)
                edge_triggered_in_both_directions_a_silent_connection_expires, edge_triggered_data_put_expiry_off,
                exclusive_a_silent_connection_expires_at_its_limit), epoll_names},
         {"registrations", SETTINGS(limit),
-         TESTS(changing_a_registration_does_not_put_expiry_off, a_removed_connection_does_not_expire,
+         TESTS(changing_a_registration_does_not_put_expiry_off,
+               taking_a_connection_out_and_adding_it_again_at_once_does_not_put_expiry_off, a_removed_connection_does_not_expire,
                a_connection_answered_removed_idle_and_added_again_has_the_whole_limit,
                with_its_instance_closed_a_connection_does_not_expire,
                through_a_copy_of_its_instance_a_connection_expires,

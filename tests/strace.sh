@@ -1,7 +1,7 @@
 #!/bin/sh
-# Which system calls the library adds, as strace(1) counts them: none where nothing is
-# limited, none to a read that finds data or a write that finds room, and one to most reads of
-# a conversation.
+# Which system calls the library adds, as strace(1) counts them: none where nothing is limited,
+# none to a read that finds data, a write that finds room or a change in epoll, and one to most
+# reads of a conversation.
 #
 # usage: tests/strace.sh LIBRARY
 set -u
@@ -14,16 +14,20 @@ done
 # A conversation of $1 rounds with itself over loopback and a pipe, and of $2 with a process that takes its
 # time; that one is not traced.
 cat >"$dir/talk.py" <<'PY'
-import os, socket, struct, sys, time
+import os, select, socket, struct, sys, time
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
 server, _ = listener.accept()
 reading, writing = os.pipe()
+loop = select.epoll()
+loop.register(client, select.EPOLLIN)
 for _ in range(int(sys.argv[1])):
     client.send(b"x")
     server.recv(1)
     os.write(writing, b"x")
     os.read(reading, 1)
+    loop.unregister(client)
+    loop.register(client, select.EPOLLIN)
 if len(sys.argv) > 2:
     if os.fork() == 0:
         while server.recv(1):
@@ -78,8 +82,9 @@ claim "with nothing set, no system call is added" "$loading" "$(added talk.empty
 
 calls limited.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0
 calls limited.100 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 100
-claim "with a limit, 100 writes and 100 ready reads are 200 system calls, and so they are of a pipe without" \
-    "read:+100 recvfrom:+100 sendto:+100 write:+100 " \
+claim "with a limit, 100 writes and 100 ready reads are 200 system calls, as they are of a pipe without; and
+  so are 100 times that it is taken out of epoll and put in again" \
+    "epoll_ctl:+200 read:+100 recvfrom:+100 sendto:+100 write:+100 " \
     "$(added limited.0 limited.100)"
 
 calls waiting.0 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir/talk.py" 0 0
