@@ -1,4 +1,5 @@
 """Costs of single calls, of starting a program and of memory, as the programs built from C measure them."""
+import contextlib
 import os
 import re
 import subprocess
@@ -46,22 +47,28 @@ def start(goal, *command):
     return Work(f"start {' '.join(command)}".rstrip(), "ns", goal, LIMITED, measure)
 
 
-def private_bytes(directory, library, settings):
-    """What a process has for itself alone, once it has read and written."""
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          env=environment(library, settings)) as cat:
-        cat.stdin.write(b"x")
-        cat.stdin.flush()
-        if cat.stdout.read(1) != b"x":
+@contextlib.contextmanager
+def cat(environment):
+    """One that has read and written."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        if process.stdout.read(1) != b"x":
             raise RuntimeError("cat does not answer")
-        kilobytes = re.findall(r"Private_\w+: +(\d+) kB", Path(f"/proc/{cat.pid}/smaps_rollup").read_text())
-        cat.stdin.close()
+        yield process
+        process.stdin.close()
+
+
+def private_bytes(library, settings):
+    """What a process has for itself alone, beside another one, which shares the libraries' text."""
+    with cat(environment(library, settings)), cat(environment(library, settings)) as process:
+        kilobytes = re.findall(r"Private_\w+: +(\d+) kB", Path(f"/proc/{process.pid}/smaps_rollup").read_text())
     return 1024.0 * sum(map(int, kilobytes))
 
 
 def memory(goal):
-    def measure(directory, library, settings):
-        return [(private_bytes(directory, None, {}), private_bytes(directory, library, settings)) for _ in range(7)]
+    def measure(_, library, settings):
+        return [(private_bytes(None, {}), private_bytes(library, settings)) for _ in range(7)]
     return Work("memory of a process", "bytes", goal, LIMITED, measure)
 
 
