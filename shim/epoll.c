@@ -36,9 +36,7 @@ __attribute__((cold, noinline))
 static int arm(int epoll, int op, int fd, struct epoll_event *event)
 {
     int saved_errno = errno;
-    struct arming arming = {0};
-    if (kind_has_limits(fdtab_kind(fd)))
-        arming = watched_arm(fd, event->events);
+    struct arming arming = watched_arm(fd, event->events);
     errno = saved_errno;
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
     if (!r)
@@ -50,7 +48,7 @@ INTERPOSE int epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 {
     if (!policy_is_armed())
         return REAL(epoll_ctl)(epoll, op, fd, event);
-    if (op != EPOLL_CTL_DEL && event && event->events & EPOLLONESHOT)
+    if (op != EPOLL_CTL_DEL && event && kind_has_limits(fdtab_kind(fd)) && event->events & EPOLLONESHOT)
         return arm(epoll, op, fd, event);
     int r = REAL(epoll_ctl)(epoll, op, fd, event);
     if (!r && !watched_change(epoll, op, fd, event))

@@ -93,6 +93,7 @@ static void renew(int fd, struct cell *cell, uint32_t content, uint32_t own)
     atomic_store_explicit(&cell->own, own, memory_order_relaxed);
     atomic_store_explicit(&cell->since, 0, memory_order_relaxed);
     atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
+    atomic_store_explicit(&cell->mark, 0, memory_order_relaxed);
     uint32_t next = (cell_state(cell) & STATE_GENERATION) + STATE_GENERATION_ONE;
     atomic_store_explicit(&cell->state, next | content, memory_order_release);
 }

@@ -22,9 +22,10 @@ struct cell {
                                  * OWN_TERMS: there is more to say (terms.h) */
     _Atomic int64_t since;      /* when the program began to wait for it in event waits, or, while
                                  * it is connecting, called connect(); 0: it is not waited for */
-    _Atomic uint32_t watched;   /* what it is registered for in epoll (watch.c) ... */
+    _Atomic uint32_t watched;   /* what it is registered for in epoll (watched.h) ... */
     _Atomic int epoll;          /* ... in which instance ... */
-    _Atomic uint32_t mark;      /* ... and what had moved when it was armed for one event */
+    _Atomic uint32_t mark;      /* ... and what had moved when it was armed for one event, or else
+                                 * when the kernel was last asked what has moved */
     _Atomic uint32_t next;      /* in a slot of the wheel (wheel.c); outlives the descriptor */
 };
 

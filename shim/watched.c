@@ -38,10 +38,10 @@ void watched_end(int fd, struct cell *cell)
     begin_anew(fd, cell);
 }
 
-/* 8.4 ms each; they come round in a year. */
-static uint32_t ticks(void)
+/* The kernel's tick; 32 bits of milliseconds come round in 50 days. */
+static uint32_t this_tick(void)
 {
-    return (uint32_t)(clock_lately() >> 23);
+    return (uint32_t)(clock_lately() >> 20);
 }
 
 /* Whether something has moved meanwhile is asked when somebody waits for it again; of a connect
@@ -49,15 +49,23 @@ static uint32_t ticks(void)
 static void leave(struct cell *cell)
 {
     bool connecting = cell_state(cell) & CELL_CONNECTING;
-    if (!connecting)
-        atomic_store_explicit(&cell->mark, ticks(), memory_order_relaxed);
     atomic_store_explicit(&cell->watched, connecting ? 0 : WATCHED_GONE, memory_order_relaxed);
 }
 
-/* A descriptor that is taken out and put in again at once has not been out. */
-static bool has_just_left(const struct cell *cell, uint32_t watched)
+/* A connection that is taken out and put in again need not be asked about twice in one tick:
+ * by nothing finer the kernel tells when something has moved. */
+static bool has_been_asked(const struct cell *cell, uint32_t watched)
 {
-    return watched == WATCHED_GONE && ticks() - atomic_load_explicit(&cell->mark, memory_order_relaxed) <= 1;
+    return watched == WATCHED_GONE && state_kind(cell_state(cell)) == KIND_TCP &&
+           atomic_load_explicit(&cell->mark, memory_order_relaxed) == this_tick();
+}
+
+static void add_again(int fd, struct cell *cell)
+{
+    if (has_been_asked(cell, atomic_load(&cell->watched)))
+        return;
+    begin_anew(fd, cell);
+    atomic_store_explicit(&cell->mark, this_tick(), memory_order_relaxed);
 }
 
 bool watched_takes_one_event(const struct cell *cell, uint32_t events)
@@ -73,12 +81,23 @@ bool watched_is_armed(int fd, const struct cell *cell, short events, uint32_t ma
     return atomic_load(&cell->since) != NEVER && connection_mark(fd, events, &now) && now == mark;
 }
 
+/* A connect that is over, though nobody has waited for that.  That it is has been an event. */
+static void note_connected(int fd, struct cell *cell)
+{
+    uint32_t state = cell_state(cell);
+    if (state & CELL_CONNECTING && connection_has_peer(fd) && cell_change(cell, state, CELL_CONNECTING, 0))
+        atomic_store(&cell->since, 0);
+}
+
 struct arming watched_arm(int fd, uint32_t events)
 {
     struct arming arming = {0};
     struct cell *cell = fdtab_cell(fd);
     short asked = (short)(events & WATCHED_EVENTS);
-    if (!cell || !watched_takes_one_event(cell, events))
+    if (!cell)
+        return arming;
+    note_connected(fd, cell);
+    if (!watched_takes_one_event(cell, events))
         return arming;
     uint32_t before = watched_by_epoll(cell);
     int64_t since = atomic_load(&cell->since);
@@ -102,7 +121,7 @@ static void note_events(struct cell *cell, int epoll, uint32_t in, uint32_t even
     atomic_store_explicit(&cell->watched, in | flags | (events & WATCHED_EVENTS), memory_order_release);
 }
 
-/* Whether an instance is the only one to have it, and more than once. */
+/* Whether an instance is the only one to have it, and for more than one event. */
 static bool is_only_in(const struct cell *cell, int epoll, uint32_t in)
 {
     uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
@@ -114,7 +133,7 @@ static bool is_only_in(const struct cell *cell, int epoll, uint32_t in)
 static bool goes_on(const struct cell *cell)
 {
     uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
-    return watched ? has_just_left(cell, watched) : cell_state(cell) & CELL_CONNECTING;
+    return watched ? has_been_asked(cell, watched) : cell_state(cell) & CELL_CONNECTING;
 }
 
 bool watched_change(int epoll, int op, int fd, const struct epoll_event *event)
@@ -127,17 +146,24 @@ bool watched_change(int epoll, int op, int fd, const struct epoll_event *event)
     uint32_t in = generation_of(instance) | WATCHED_ONE;
     if (op == EPOLL_CTL_ADD ? !goes_on(cell) : !is_only_in(cell, epoll, in))
         return false;
-    if (op == EPOLL_CTL_DEL)
+    if (op == EPOLL_CTL_DEL) {
         leave(cell);
-    else
-        note_events(cell, epoll, in, event->events);
+        return true;
+    }
+    note_events(cell, epoll, in, event->events);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!wheel_considers(cell))     /* another thread has just found it in no instance */
+        wheel_consider(fd);
     return true;
 }
 
+/* What is changed has been added, whether we saw that or not. */
 static uint32_t instances_after(const struct cell *cell, bool added)
 {
-    uint32_t count = (watched_by_epoll(cell) & WATCHED_COUNT) + added * WATCHED_ONE;
-    return count < WATCHED_COUNT ? count : WATCHED_COUNT;
+    uint32_t before = watched_by_epoll(cell) & WATCHED_COUNT;
+    if (!before)
+        return WATCHED_ONE;
+    return added && before < WATCHED_COUNT ? before + WATCHED_ONE : before;
 }
 
 void watched_register(int epoll, int fd, uint32_t events, bool added, struct arming arming)
@@ -147,12 +173,15 @@ void watched_register(int epoll, int fd, uint32_t events, bool added, struct arm
         return;
     if (!fdtab_is_epoll(epoll))
         fdtab_reset(epoll, KIND_EPOLL, 0);
-    if (watched_takes_one_event(cell, events)) {
+    bool one = events & EPOLLONESHOT;
+    if (one)
         atomic_store(&cell->mark, arming.mark);
+    if (watched_takes_one_event(cell, events))
         atomic_store(&cell->since, arming.since);
-    } else if ((added && !has_just_left(cell, atomic_load(&cell->watched))) || atomic_load(&cell->since) == NEVER) {
+    else if (added && !one)
+        add_again(fd, cell);
+    else if (atomic_load(&cell->since) == NEVER)
         begin_anew(fd, cell);
-    }
     note_events(cell, epoll, generation_of(fdtab_cell(epoll)) | instances_after(cell, added), events);
 }
 

@@ -20,7 +20,8 @@
 #define WATCHED_ONE     UINT32_C(0x00040000)
 #define WATCHED_COUNT   UINT32_C(0x003c0000)
 
-/* In no instance any more, since cell->mark. */
+/* It was in one, but is no more, and nobody has asked yet what that means for how long it has
+ * been waited for. */
 #define WATCHED_GONE    UINT32_C(0x00000001)
 
 static inline uint32_t watched_instances(uint32_t watched)

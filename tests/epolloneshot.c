@@ -117,6 +117,34 @@ START_TEST(arming_what_is_armed_does_not_put_expiry_off)
 }
 END_TEST
 
+/* That it has been made nobody has waited for. */
+START_TEST(armed_while_connecting_and_again_after_data_it_expires)
+{
+    int listener = tcp_listener(1), fd = connect_without_waiting(listener);
+    int epoll = instance_of(fd, EPOLLIN | EPOLLONESHOT), there = accept(listener, NULL, NULL);
+    receive(fd, there, epoll);
+    modify(epoll, fd, EPOLLIN | EPOLLONESHOT);
+    ck_expires_after(LIMIT, fd, epoll);
+}
+END_TEST
+
+/* What a connection before it was armed with is not taken for its own. */
+START_TEST(armed_while_connecting_it_expires_whatever_its_number_was_before)
+{
+    int listener = tcp_listener(1);
+    struct pair before = tcp_pair();
+    put_byte(before.there);
+    int epoll = instance_of(before.here, EPOLLIN | EPOLLONESHOT);
+    take_byte(before.here);
+    close(before.here);
+    int fd = connect_without_waiting(listener);
+    ck_assert_int_eq(fd, before.here);
+    add(epoll, fd, EPOLLIN | EPOLLONESHOT);
+    ck_assert_int_eq(ready_in(epoll, 5 * LIMIT), fd);
+    ck_has_expired(fd);
+}
+END_TEST
+
 START_TEST(made_level_triggered_it_expires)
 {
     struct pair p = tcp_pair();
@@ -154,8 +182,10 @@ int main(int argc, char **argv)
                disarmed_by_data_that_were_there_before_never_expires,
                armed_for_room_expires_although_data_have_come,
                armed_again_it_expires_at_its_limit,
-               disarmed_taken_out_and_added_again_at_once_it_has_the_whole_limit, many_that_were_armed_again_at_once_all_expire,
-               arming_what_is_armed_does_not_put_expiry_off, made_level_triggered_it_expires), NULL},
+               disarmed_taken_out_and_added_again_at_once_it_has_the_whole_limit,
+               many_that_were_armed_again_at_once_all_expire,
+               arming_what_is_armed_does_not_put_expiry_off, armed_while_connecting_and_again_after_data_it_expires,
+               armed_while_connecting_it_expires_whatever_its_number_was_before, made_level_triggered_it_expires), NULL},
         {"one-shot, KINDS=all", SETTINGS(limit, "TIMEOUTSOCK_KINDS=all"),
          TESTS(disarmed_connections_of_the_added_kinds_never_expire), NULL},
         {0}};
