@@ -44,12 +44,12 @@ class Ended:
         return "hung" if self.status is None else "passed" if self.status == 0 else "failed"
 
 
-def run(command, environment, directory, within, **options):
+def run(command, environment, directory, within, cwd=None, **options):
     """Run a program, for a while.  What it leaves behind in its group is killed with it."""
     log = Path(directory) / "output"
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [find(command[0]), *map(str, command[1:])], env=environment, cwd=directory,
+            [find(command[0]), *map(str, command[1:])], env=environment, cwd=cwd or directory,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             start_new_session=True, **options)
         try:

@@ -3,9 +3,9 @@
 Each test's outcome is read from what -m test writes for machines (--junit-xml); a subtest
 or a fixture that fails stands in what it says to people alone."""
 import re
-import xml.etree.ElementTree as ElementTree
 
 import command
+import junit
 
 NAME = "cpython"
 WITHIN = 600  # seconds, of one module
@@ -50,20 +50,8 @@ def run(unit, arm, directory, test=None):
 def outcomes_in(unit, ended, file):
     outcomes = dict.fromkeys(FAILED.findall(ended.said), "failed")
     if file.exists():
-        outcomes = read(file) | outcomes
+        outcomes = junit.read(file) | outcomes
     # The module itself is a test that fails where none in it says so, as in a crash.
     explained = "failed" in outcomes.values() and ended.outcome == "failed"
     whole = "skipped" if not outcomes and ended.outcome == "passed" else ended.outcome
     return outcomes | {unit: "passed" if explained else whole}
-
-
-def read(file):
-    return {case.get("name"): outcome(case) for case in ElementTree.parse(file).iter("testcase")
-            if case.get("name")}
-
-
-def outcome(case):
-    for word in ("failure", "error"):
-        if case.find(word) is not None:
-            return "failed"
-    return "skipped" if case.find("skipped") is not None else "passed"
