@@ -10,6 +10,7 @@ import re
 import statistics
 import sys
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -24,7 +25,8 @@ PAIRS = 9
 COMPARED_PAIRS, TURNS_OF_A_PAIR = 5, 10
 SECONDS = 1         # that one measurement lasts, about
 CONNECTIONS = 50
-LARGE = 4 << 30     # bytes of a file
+LARGE = 4 << 30     # bytes of a file ...
+SECRET = 256 << 20  # ... and of one that is encrypted on its way
 
 NGINX = """\
 daemon off;
@@ -46,8 +48,25 @@ http {{
 }}
 """
 
-# ask(port, environment) is the costs by their names: nanoseconds.
+HAPROXY = """\
+defaults
+    mode tcp
+    timeout connect 30s
+    timeout client 30s
+    timeout server 30s
+listen all
+    bind 127.0.0.1:{port}
+    server one 127.0.0.1:{behind}
+"""
+
+# ask(served, environment) is the costs by their names: nanoseconds.
 Load = namedtuple("Load", "name server ask goals")
+
+# A server that listens, and the directory of its files.
+Served = namedtuple("Served", "port directory")
+
+# What a load is asked in: the environment of both ends, and what stands between them.
+Arm = namedtuple("Arm", "environment proxy", defaults=[None])
 
 
 def output_of(environment, *command):
@@ -60,8 +79,8 @@ def output_of(environment, *command):
 
 
 def redis_load(test, pipeline, rate):
-    def ask(port, environment):
-        out = output_of(environment, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "--csv",
+    def ask(served, environment):
+        out = output_of(environment, "redis-benchmark", "-h", "127.0.0.1", "-p", served.port, "--csv",
                         "-t", test, "-c", CONNECTIONS, "-P", pipeline, "-n", rate * SECONDS)
         said = next(csv.DictReader(out.splitlines()))
         return {"a request": 1e9 / float(said["rps"]), "p99 latency": 1e6 * float(said["p99_latency_ms"])}
@@ -71,9 +90,9 @@ def redis_load(test, pipeline, rate):
 UNITS = {"us": 1e3, "ms": 1e6, "s": 1e9}
 
 
-def ask_wrk(port, environment):
+def ask_wrk(served, environment):
     out = output_of(environment, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency",
-                    f"http://127.0.0.1:{port}/small")
+                    f"http://127.0.0.1:{served.port}/small")
     if "Socket errors" in out or "Non-2xx" in out:
         raise RuntimeError(f"wrk was not served:\n{out}")
     late = re.search(r"99%\s+([\d.]+)(us|ms|s)", out)
@@ -81,22 +100,42 @@ def ask_wrk(port, environment):
             "p99 latency": float(late[1]) * UNITS[late[2]]}
 
 
-def ask_curl(port, environment):
+def ask_curl(served, environment):
     seconds = output_of(environment, "curl", "-sS", "-o", "/dev/null", "-w", "%{time_total}",
-                        f"http://127.0.0.1:{port}/large")
+                        f"http://127.0.0.1:{served.port}/large")
     return {"4 GB": 1e9 * float(seconds)}
 
 
-def ask_iperf(port, environment):
-    said = json.loads(output_of(environment, "iperf3", "-c", "127.0.0.1", "-p", port, "-t", SECONDS, "-J"))
+def ask_iperf(served, environment):
+    said = json.loads(output_of(environment, "iperf3", "-c", "127.0.0.1", "-p", served.port, "-t", SECONDS, "-J"))
     return {"a megabyte": 8e15 / said["end"]["sum_received"]["bits_per_second"]}
+
+
+def pgbench(served, *words):
+    return ["pgbench", "-h", "127.0.0.1", "-p", served.port, "-U", "tester", *words, "postgres"]
+
+
+def ask_pgbench(served, environment):
+    said = output_of(environment, *pgbench(served, "-S", "-n", "-c", 8, "-T", SECONDS))
+    return {"a transaction": 1e9 / float(re.search(r"tps = ([\d.]+)", said)[1])}
+
+
+def ask_scp(served, environment):
+    """By scp's own protocol: that of the matrix' sshd has no sftp."""
+    began = time.monotonic_ns()
+    output_of(environment, "scp", "-O", "-q", "-P", served.port, "-i", served.directory / "ssh/user",
+              "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+              f"127.0.0.1:{served.directory}/secret", served.directory / "copy")
+    return {"256 MB": time.monotonic_ns() - began}
 
 
 GOALS = {"a request": Goal(1 / 0.99), "p99 latency": Goal(1.02)}
 LOADS = [redis_load(test, pipeline, rate) for pipeline, rate in ((1, 50000), (16, 500000)) for test in ("get", "set")]
 LOADS += [Load("wrk against nginx", "nginx", ask_wrk, GOALS),
           Load("curl from nginx", "nginx", ask_curl, {"4 GB": Goal(1 / 0.99)}),
-          Load("iperf3", "iperf3", ask_iperf, {"a megabyte": Goal(1 / 0.99)})]
+          Load("iperf3", "iperf3", ask_iperf, {"a megabyte": Goal(1 / 0.99)}),
+          Load("pgbench -S", "postgres", ask_pgbench, {"a transaction": Goal(1 / 0.99)}),
+          Load("scp", "ssh", ask_scp, {"256 MB": Goal(1 / 0.99)})]
 
 
 def redis_command(directory, port):
@@ -121,22 +160,61 @@ def iperf_command(_, port):
 COMMANDS = {"redis-server": redis_command, "nginx": nginx_command, "iperf3": iperf_command}
 
 
-def start(name, environment, stops):
-    """The port of a new server."""
+def haproxy_command(directory, port, behind):
+    config = directory / "config"
+    config.write_text(HAPROXY.format(port=port, behind=behind))
+    return ["haproxy", "-q", "-db", "-f", config]
+
+
+def socat_command(_, port, behind):
+    return ["socat", "-T30", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork,backlog=128", f"TCP:127.0.0.1:{behind}"]
+
+
+# What else gives a program's connections timeouts.
+PROXIES = {"haproxy": haproxy_command, "socat": socat_command}
+
+
+def new_directory(stops):
     directory = Path(stops.enter_context(tempfile.TemporaryDirectory(prefix="throughput-")))
-    port = services.free_port()
-    services.start_daemon(COMMANDS[name](directory, port), services.listens(port), stops,
+    os.chmod(directory, 0o711)  # postgres runs as somebody else
+    return directory
+
+
+def start(command, environment, stops, *more):
+    directory, port = new_directory(stops), services.free_port()
+    services.start_daemon(command(directory, port, *more), services.listens(port), stops,
                           directory / "log", env=environment)
-    return port
+    return Served(port, directory)
 
 
-def ask_in_turn(load, environments, turns):
+def start_service(name, environment, stops):
+    """One of those that the program matrix has, and what it is asked for."""
+    several = services.Services(new_directory(stops), environment)
+    stops.callback(several.stop)
+    served = Served(several.port(name), several.directory)
+    if name == "postgres":
+        services.call(*pgbench(served, "-i", "-q"), env=environment)
+    else:
+        with open(served.directory / "secret", "wb") as secret:
+            secret.truncate(SECRET)
+    return served
+
+
+def serve(server, arm, stops):
+    served = start(COMMANDS[server], arm.environment, stops) if server in COMMANDS else \
+        start_service(server, arm.environment, stops)
+    if not arm.proxy:
+        return served
+    return served._replace(port=start(PROXIES[arm.proxy], arm.environment, stops, served.port).port)
+
+
+def ask_in_turn(load, arms, turns):
     """The costs in each turn, by what they were asked in; the first turn warms up."""
-    costs, order = [], list(environments)
+    costs, order = [], list(arms)
     with contextlib.ExitStack() as stops:
-        ports = {name: start(load.server, environments[name], stops) for name in order}
+        served = {name: serve(load.server, arms[name], stops) for name in order}
         for _ in range(turns + 1):
-            costs.append({name: load.ask(ports[name], environments[name]) for name in order})
+            costs.append({name: load.ask(served[name], arms[name].environment) for name in order})
             order = order[1:] + order[:1]
     return costs[1:]
 
@@ -147,9 +225,10 @@ def works_of(load):
 
     def work(cost, goal):
         def measure(_, library, settings):
+            plain = environment(None, {})
             if library not in runs:
-                runs[library] = ask_in_turn(
-                    load, {False: environment(None, {}), True: environment(library, settings)}, PAIRS)
+                given = Arm(plain, library) if library in PROXIES else Arm(environment(library, settings))
+                runs[library] = ask_in_turn(load, {False: Arm(plain), True: given}, PAIRS)
             return [(pair[False][cost], pair[True][cost]) for pair in runs[library]]
         return Work(f"{load.name}: {cost}", "ns", goal, LIMITED, measure)
     return [work(cost, goal) for cost, goal in load.goals.items()]
@@ -170,7 +249,8 @@ def compare(library):
     do without; and a second time without, which tells how much of that is chance.  What else the
     machine does comes and goes within seconds, so that a pair is made of many short turns."""
     plain = environment(None, {})
-    asked = {"plain": plain, "the library": environment(library, {"TIMEOUTSOCK_DEFAULT": "30"}), "plain again": plain}
+    asked = {"plain": Arm(plain), "the library": Arm(environment(library, {"TIMEOUTSOCK_DEFAULT": "30"})),
+             "plain again": Arm(plain)}
     for load in (load for load in LOADS if load.goals is GOALS):
         turns = ask_in_turn(load, asked, COMPARED_PAIRS * TURNS_OF_A_PAIR)
         for name in list(asked)[1:]:
