@@ -145,6 +145,25 @@ START_TEST(armed_while_connecting_it_expires_whatever_its_number_was_before)
 }
 END_TEST
 
+START_TEST(armed_while_a_connect_hangs_it_expires_at_the_limit_of_that)
+{
+    int fd = connect_without_waiting(full_listener()), epoll = instance_of(fd, EPOLLOUT | EPOLLONESHOT), error = 0;
+    ck_took_ms(LIMIT, ck_assert_int_eq(ready_in(epoll, 5 * LIMIT), fd));
+    ck_ok(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}));
+    ck_assert_int_eq(error, ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(arming_that_the_kernel_refuses_changes_nothing)
+{
+    struct pair p = tcp_pair();
+    struct epoll_event event = {.events = EPOLLOUT | EPOLLONESHOT};
+    int epoll = instance_of(p.here, EPOLLIN);
+    ck_fails(EEXIST, epoll_ctl(epoll, EPOLL_CTL_ADD, p.here, &event));
+    ck_expires_after(LIMIT, p.here, epoll);
+}
+END_TEST
+
 START_TEST(made_level_triggered_it_expires)
 {
     struct pair p = tcp_pair();
@@ -185,7 +204,9 @@ int main(int argc, char **argv)
                disarmed_taken_out_and_added_again_at_once_it_has_the_whole_limit,
                many_that_were_armed_again_at_once_all_expire,
                arming_what_is_armed_does_not_put_expiry_off, armed_while_connecting_and_again_after_data_it_expires,
-               armed_while_connecting_it_expires_whatever_its_number_was_before, made_level_triggered_it_expires), NULL},
+               armed_while_connecting_it_expires_whatever_its_number_was_before,
+               armed_while_a_connect_hangs_it_expires_at_the_limit_of_that,
+               arming_that_the_kernel_refuses_changes_nothing, made_level_triggered_it_expires), NULL},
         {"one-shot, KINDS=all", SETTINGS(limit, "TIMEOUTSOCK_KINDS=all"),
          TESTS(disarmed_connections_of_the_added_kinds_never_expire), NULL},
         {0}};
