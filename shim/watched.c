@@ -44,25 +44,24 @@ static uint32_t this_tick(void)
     return (uint32_t)(clock_lately() >> 20);
 }
 
-/* Whether something has moved meanwhile is asked when somebody waits for it again; of a connect
- * it never is (begin_anew). */
+/* Whether something has moved meanwhile is asked when somebody waits for it again. */
 static void leave(struct cell *cell)
 {
-    bool connecting = cell_state(cell) & CELL_CONNECTING;
-    atomic_store_explicit(&cell->watched, connecting ? 0 : WATCHED_GONE, memory_order_relaxed);
+    atomic_store_explicit(&cell->watched, WATCHED_GONE, memory_order_relaxed);
 }
 
 /* A connection that is taken out and put in again need not be asked about twice in one tick:
  * by nothing finer the kernel tells when something has moved. */
-static bool has_been_asked(const struct cell *cell, uint32_t watched)
+static bool has_been_asked(const struct cell *cell)
 {
-    return watched == WATCHED_GONE && state_kind(cell_state(cell)) == KIND_TCP &&
+    return atomic_load_explicit(&cell->watched, memory_order_relaxed) == WATCHED_GONE &&
+           state_kind(cell_state(cell)) == KIND_TCP &&
            atomic_load_explicit(&cell->mark, memory_order_relaxed) == this_tick();
 }
 
 static void add_again(int fd, struct cell *cell)
 {
-    if (has_been_asked(cell, atomic_load(&cell->watched)))
+    if (has_been_asked(cell))
         return;
     begin_anew(fd, cell);
     atomic_store_explicit(&cell->mark, this_tick(), memory_order_relaxed);
@@ -129,11 +128,13 @@ static bool is_only_in(const struct cell *cell, int epoll, uint32_t in)
            atomic_load_explicit(&cell->epoll, memory_order_relaxed) == epoll;
 }
 
-/* Whether a descriptor that is in no instance waits as it did when it was in one. */
+/* Whether a descriptor that is in no instance waits as it did when it was in one.  While it is
+ * connecting it does (begin_anew). */
 static bool goes_on(const struct cell *cell)
 {
-    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_relaxed);
-    return watched ? has_been_asked(cell, watched) : cell_state(cell) & CELL_CONNECTING;
+    if (cell_state(cell) & CELL_CONNECTING)
+        return !watched_instances(atomic_load_explicit(&cell->watched, memory_order_relaxed));
+    return has_been_asked(cell);
 }
 
 bool watched_change(int epoll, int op, int fd, const struct epoll_event *event)
