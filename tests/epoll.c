@@ -93,9 +93,7 @@ START_TEST(data_in_time_are_reported_and_the_wait_begins_anew)
     struct pair p = tcp_pair();
     int epoll = instance_of(p.here, EPOLLIN);
     ck_silent_for(40, epoll);
-    put_byte(p.there);
-    ck_reports(p.here, epoll);
-    take_byte(p.here);
+    receive(p.here, p.there, epoll);
     ck_expires_after(LIMIT - 10, p.here, epoll);        /* the kernel counts in ticks */
 }
 END_TEST
@@ -193,9 +191,7 @@ START_TEST(a_wait_of_the_added_kinds_begins_anew_after_data)
     for (size_t i = 0; i < COUNT(pairs); i++) {
         int epoll = instance_of(pairs[i].here, EPOLLIN);
         ck_silent_for(100, epoll);
-        put_byte(pairs[i].there);
-        ck_reports(pairs[i].here, epoll);
-        take_byte(pairs[i].here);
+        receive(pairs[i].here, pairs[i].there, epoll);
         ck_took_ms(LIMIT - 5, ck_assert_int_eq(ready_in(epoll, 2000), pairs[i].here));
     }
 }

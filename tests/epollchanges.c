@@ -1,5 +1,4 @@
 /* What changes and ends of registrations in epoll do to its rules (tests/epoll.c). */
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -9,13 +8,6 @@
 #include "suites.h"
 
 #define LIMIT 120
-
-static void receive(int fd, int there, int epoll)
-{
-    put_byte(there);
-    ck_reports(fd, epoll);
-    take_byte(fd);
-}
 
 static void modify_twice(int epoll, int fd)
 {

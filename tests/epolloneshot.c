@@ -7,13 +7,6 @@
 
 #define LIMIT 120
 
-static void receive(int fd, int there, int epoll)
-{
-    put_byte(there);
-    ck_reports(fd, epoll);
-    take_byte(fd);
-}
-
 START_TEST(expiry_is_the_one_event)
 {
     struct pair p = tcp_pair();

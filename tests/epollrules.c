@@ -6,13 +6,6 @@
 
 #define LIMIT 120
 
-static void receive(int fd, int there, int epoll)
-{
-    put_byte(there);
-    ck_reports(fd, epoll);
-    take_byte(fd);
-}
-
 /* level- and edge-triggered */
 
 START_TEST(level_triggered_an_expired_connection_is_reported_until_it_is_closed)

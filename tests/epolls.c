@@ -152,6 +152,13 @@ void take_byte(int fd)
     ck_returns(1, recv(fd, &byte, 1, MSG_DONTWAIT));
 }
 
+void receive(int fd, int there, int epoll)
+{
+    put_byte(there);
+    ck_reports(fd, epoll);
+    take_byte(fd);
+}
+
 int connect_without_waiting(int listener)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

@@ -50,6 +50,9 @@ void ck_is_alive(int fd);
 void put_byte(int fd);
 void take_byte(int fd);
 
+/* A byte from the other end, which is reported. */
+void receive(int fd, int there, int epoll);
+
 int connect_without_waiting(int listener);
 
 #endif
