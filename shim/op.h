@@ -45,7 +45,7 @@ struct op {
     int64_t outer_deadline;     /* that of the scope or of the connection's whole life; NEVER: neither */
     bool outer_is_scope;
     int saved_errno;
-    int error;                  /* what the call answers without being tried; 0: try; or WAIT_FIRST */
+    int error;                  /* what the call answers without being tried; 0: try; or one of those below */
     bool never_waits;           /* the caller has said MSG_DONTWAIT */
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
     bool moved;                 /* a try has moved a part */
@@ -59,7 +59,8 @@ struct op {
     struct _pthread_cleanup_buffer cleanup;
 };
 
-#define WAIT_FIRST (-1)
+#define WAIT_FIRST (-1)         /* before it is tried */
+#define TRIED (-2)              /* before there was an op: it would have to wait */
 #define TRY(op, call) ((op)->error ? -1 : (call))
 
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags);
@@ -102,6 +103,13 @@ static inline void op_expect_wait(struct op *op)
 {
     if (habit_is_to_wait(op->fd) && op_may_wait_first(op))
         op->error = WAIT_FIRST;
+}
+
+/* It has just begun, and its first try was made before that (quick.h). */
+static inline void op_skip_try(struct op *op)
+{
+    if (!op->error)
+        op->error = TRIED;
 }
 
 /* Whether what has ended it, if something has, is the scope's deadline. */

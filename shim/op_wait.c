@@ -254,6 +254,10 @@ bool op_wait(struct op *op, short events)
 {
     if (op->error == WAIT_FIRST)
         return wait_first(op, events);
+    if (op->error == TRIED) {
+        op->error = 0;
+        errno = EAGAIN;
+    }
     if (op->error) {
         errno = op->error;
         return false;

@@ -7,6 +7,7 @@
 
 #include "any.h"
 #include "op.h"
+#include "quick.h"
 #include "real.h"
 #include "receive.h"
 #include "vector.h"
@@ -34,15 +35,39 @@ static ssize_t try_read(struct op *op, void *buf, size_t len)
     return n < 0 && op_was_stale(op) ? REAL(read)(op->fd, buf, len) : n;
 }
 
-ssize_t any_read(int fd, void *buf, size_t len)
+/* `tried`: that found nothing. */
+WAY_FUNCTION ssize_t read_by_op(int fd, void *buf, size_t len, bool tried)
 {
     struct op op;
-    if (!len || !receive_begins(&op, fd, 0, NULL))
+    if (!receive_begins(&op, fd, 0, NULL))
         return REAL(read)(fd, buf, len);
+    if (tried)
+        op_skip_try(&op);
     ssize_t n;
     do n = TRY(&op, try_read(&op, buf, len));
     while (n < 0 && op_wait(&op, POLLIN));
     return op_end(&op, n);
+}
+
+WAY_FUNCTION ssize_t read_by_try(int fd, void *buf, size_t len)
+{
+    int saved_errno = errno;
+    bool tried;
+    ssize_t n = REAL(recv)(fd, buf, len, MSG_DONTWAIT);
+    return quick_is_settled(n, saved_errno, &tried) ? n : read_by_op(fd, buf, len, tried);
+}
+
+WAY_FUNCTION ssize_t read_plainly(int fd, void *buf, size_t len)
+{
+    return REAL(read)(fd, buf, len);
+}
+
+ssize_t any_read(int fd, void *buf, size_t len)
+{
+    enum way way = len ? quick_way(fd, PHASE_READ, 0) : WAY_PLAIN;
+    if (way == WAY_TRY)
+        return read_by_try(fd, buf, len);
+    return way == WAY_PLAIN ? read_plainly(fd, buf, len) : read_by_op(fd, buf, len, false);
 }
 
 INTERPOSE ssize_t read(int fd, void *buf, size_t len)
@@ -131,12 +156,35 @@ static ssize_t bounded_recvfrom(struct op *op, char *buf, size_t len, int flags,
     }
 }
 
-static ssize_t any_recv(int fd, void *buf, size_t len, int flags)
+WAY_FUNCTION ssize_t recv_by_op(int fd, void *buf, size_t len, int flags, bool tried)
 {
     struct op op;
     if (!receive_begins(&op, fd, flags, NULL))
         return REAL(recv)(fd, buf, len, flags);
+    if (tried)
+        op_skip_try(&op);
     return bounded_recvfrom(&op, buf, len, flags, NULL, NULL);
+}
+
+WAY_FUNCTION ssize_t recv_by_try(int fd, void *buf, size_t len, int flags)
+{
+    int saved_errno = errno;
+    bool tried;
+    ssize_t n = REAL(recv)(fd, buf, len, flags | MSG_DONTWAIT);
+    return quick_is_settled(n, saved_errno, &tried) ? n : recv_by_op(fd, buf, len, flags, tried);
+}
+
+WAY_FUNCTION ssize_t recv_plainly(int fd, void *buf, size_t len, int flags)
+{
+    return REAL(recv)(fd, buf, len, flags);
+}
+
+static ssize_t any_recv(int fd, void *buf, size_t len, int flags)
+{
+    enum way way = quick_way(fd, PHASE_READ, flags);
+    if (way == WAY_TRY)
+        return recv_by_try(fd, buf, len, flags);
+    return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags, false);
 }
 
 INTERPOSE ssize_t recv(int fd, void *buf, size_t len, int flags)

@@ -11,6 +11,7 @@
 #include "connect.h"
 #include "any.h"
 #include "op.h"
+#include "quick.h"
 #include "real.h"
 #include "vector.h"
 
@@ -83,11 +84,14 @@ static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
     return finish(op, n, &msg, write_flags(op));
 }
 
-ssize_t any_write(int fd, const void *buf, size_t len)
+/* `tried`: there was no room. */
+WAY_FUNCTION ssize_t write_by_op(int fd, const void *buf, size_t len, bool tried)
 {
     struct op op;
-    if (!len || !op_begin(&op, PHASE_WRITE, fd, 0))
+    if (!op_begin(&op, PHASE_WRITE, fd, 0))
         return REAL(write)(fd, buf, len);
+    if (tried)
+        op_skip_try(&op);
     struct iovec iov = {(void *)buf, len};
     if (op.error || op_is_pipe(&op))
         return bounded_writev(&op, &iov, 1);
@@ -95,6 +99,39 @@ ssize_t any_write(int fd, const void *buf, size_t len)
     if (n < 0 && op_was_stale(&op))
         return op_end(&op, REAL(write)(fd, buf, len));
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, write_flags(&op));
+}
+
+/* Goes on after a try that has sent n bytes. */
+WAY_FUNCTION ssize_t send_rest(int fd, const void *buf, size_t len, int flags, ssize_t n)
+{
+    struct op op;
+    struct iovec iov = {(void *)buf, len};
+    if (!op_begin(&op, PHASE_WRITE, fd, flags))
+        return n;
+    return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, flags);
+}
+
+WAY_FUNCTION ssize_t write_by_try(int fd, const void *buf, size_t len)
+{
+    int saved_errno = errno;
+    bool tried;
+    ssize_t n = REAL(send)(fd, buf, len, MSG_DONTWAIT);
+    if (!quick_is_settled(n, saved_errno, &tried))
+        return write_by_op(fd, buf, len, tried);
+    return n < 0 || n == (ssize_t)len ? n : send_rest(fd, buf, len, 0, n);
+}
+
+WAY_FUNCTION ssize_t write_plainly(int fd, const void *buf, size_t len)
+{
+    return REAL(write)(fd, buf, len);
+}
+
+ssize_t any_write(int fd, const void *buf, size_t len)
+{
+    enum way way = len ? quick_way(fd, PHASE_WRITE, 0) : WAY_PLAIN;
+    if (way == WAY_TRY)
+        return write_by_try(fd, buf, len);
+    return way == WAY_PLAIN ? write_plainly(fd, buf, len) : write_by_op(fd, buf, len, false);
 }
 
 INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
@@ -153,12 +190,37 @@ static ssize_t bounded_sendto(struct op *op, const void *buf, size_t len, int fl
     return finish(op, TRY(op, REAL(sendto)(op->fd, buf, len, flags | op->dontwait, to, to_len)), &msg, flags);
 }
 
-INTERPOSE ssize_t send(int fd, const void *buf, size_t len, int flags)
+WAY_FUNCTION ssize_t send_by_op(int fd, const void *buf, size_t len, int flags, bool tried)
 {
     struct op op;
     if (!begin_send(&op, fd, flags))
         return REAL(send)(fd, buf, len, flags);
+    if (tried)
+        op_skip_try(&op);
     return bounded_sendto(&op, buf, len, flags, NULL, 0);
+}
+
+WAY_FUNCTION ssize_t send_by_try(int fd, const void *buf, size_t len, int flags)
+{
+    int saved_errno = errno;
+    bool tried;
+    ssize_t n = REAL(send)(fd, buf, len, flags | MSG_DONTWAIT);
+    if (!quick_is_settled(n, saved_errno, &tried))
+        return send_by_op(fd, buf, len, flags, tried);
+    return n < 0 || n == (ssize_t)len ? n : send_rest(fd, buf, len, flags, n);
+}
+
+WAY_FUNCTION ssize_t send_plainly(int fd, const void *buf, size_t len, int flags)
+{
+    return REAL(send)(fd, buf, len, flags);
+}
+
+INTERPOSE ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+    enum way way = quick_way(fd, PHASE_WRITE, flags & ~MSG_NOSIGNAL);
+    if (way == WAY_TRY)
+        return send_by_try(fd, buf, len, flags);
+    return way == WAY_PLAIN ? send_plainly(fd, buf, len, flags) : send_by_op(fd, buf, len, flags, false);
 }
 ALIAS_OF(send, ssize_t, __send, (int fd, const void *buf, size_t len, int flags))
 

@@ -1,0 +1,71 @@
+/* The short way of the calls that are made most often: read, recv, write and send.  Nearly
+ * all of them need not wait, and are on a descriptor of which there is nothing to say but
+ * what it is; what an op would find out of that is told by a few words of its cell here.
+ * Each way is a function of its own, lest the shorter pay for the registers of the longer:
+ *
+ *     enum way way = quick_way(fd, PHASE_READ, flags);
+ *     if (way == WAY_TRY)
+ *         return recv_by_try(fd, buf, len, flags);
+ *     return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags, false); */
+#ifndef QUICK_H
+#define QUICK_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fdtab.h"
+#include "habit.h"
+#include "interruption.h"
+#include "policy.h"
+#include "scope.h"
+
+enum way {
+    WAY_OP,         /* begin an op (op.h) */
+    WAY_PLAIN,      /* make the call plainly */
+    WAY_TRY,        /* try it, told not to wait; begin an op only if that has not settled it */
+};
+
+#define QUICK_NOT (STATE_ERROR | CELL_LOWAT)
+
+static inline bool quick_is_special(const struct cell *cell, uint32_t state)
+{
+    return state_kind(state) != KIND_TCP || state & QUICK_NOT || scope_holds() || policy_limits(KIND_TCP, PHASE_TOTAL) ||
+           atomic_load_explicit(&cell->own, memory_order_relaxed);
+}
+
+/* `flags` are those of recv(2) and send(2). */
+static inline enum way quick_way(int fd, enum phase phase, int flags)
+{
+    if (!policy_is_armed())
+        return WAY_PLAIN;
+    if ((unsigned)fd >= SPARSE_LEAF_SIZE || interruption_is_noted(fd) || (phase == PHASE_READ && habit.fd == fd))
+        return WAY_OP;
+    const struct cell *cell = &fdtab_first[fd];
+    uint32_t state = cell_state(cell);
+    if (state_kind(state) == KIND_OTHER)
+        return WAY_PLAIN;
+    if (quick_is_special(cell, state))
+        return WAY_OP;
+    if (fdtab_is_nonblock(state) || !policy_limits(KIND_TCP, phase))
+        return WAY_PLAIN;
+    return flags ? WAY_OP : WAY_TRY;
+}
+
+#define WAY_FUNCTION __attribute__((noinline)) static
+
+/* Whether a try is the answer of the call.  If not, errno is what it was before, and the try
+ * is to be made again unless it was right to be made (*tried): the fd is no socket any more. */
+static inline bool quick_is_settled(ssize_t n, int saved_errno, bool *tried)
+{
+    if (n >= 0)
+        return true;
+    *tried = errno == EAGAIN;
+    if (!*tried && errno != ENOTSOCK)
+        return true;
+    errno = saved_errno;
+    return false;
+}
+
+#endif
