@@ -7,6 +7,8 @@
 #include "real.h"
 #include "wait.h"
 
+_Thread_local struct wait_look wait_last_look;
+
 struct poll_set {
     struct pollfd *fds;
     nfds_t count;
@@ -25,10 +27,24 @@ static bool next(const void *poll_set, struct wait_item *item)
     return false;
 }
 
-static bool is_ready(const void *poll_set, const struct wait_item *item)
+static bool next_ready(const void *poll_set, struct wait_item *item)
 {
     const struct poll_set *set = poll_set;
-    return set->fds[item->at].revents;
+    for (; item->at < set->count; item->at++)
+        if (set->fds[item->at].revents) {
+            item->fd = set->fds[item->at].fd;
+            return true;
+        }
+    return false;
+}
+
+static uint64_t digest(const void *poll_set)
+{
+    const struct poll_set *set = poll_set;
+    uint64_t sum = 0;
+    for (nfds_t i = 0; i < set->count; i++)
+        sum += wait_mix((uint64_t)(uint32_t)set->fds[i].fd << 16 | (uint16_t)set->fds[i].events);
+    return sum;
 }
 
 /* Ready for what was asked, so that the program makes the call that answers. */
@@ -61,8 +77,8 @@ static int call_ppoll(void *poll_set, int64_t span)
     return REAL(ppoll)(set->fds, set->count, span_to_timespec(span, &t), set->mask);
 }
 
-static const struct wait_form poll_form = {next, call_poll, is_ready, report, clear};
-static const struct wait_form ppoll_form = {next, call_ppoll, is_ready, report, clear};
+static const struct wait_form poll_form = {next, next_ready, digest, call_poll, report, clear};
+static const struct wait_form ppoll_form = {next, next_ready, digest, call_ppoll, report, clear};
 
 static bool is_watched(const struct pollfd *fds, nfds_t count)
 {

@@ -34,47 +34,63 @@ static bool has_bit(const unsigned long *bits, size_t at)
     return bits && bits[at / WORD_BITS] >> at % WORD_BITS & 1;
 }
 
-static unsigned long asked_word(const struct select_set *set, size_t word)
+static unsigned long word_of(unsigned long *const sets[SETS], size_t word)
 {
     unsigned long bits = 0;
     for (int i = 0; i < SETS; i++)
-        if (set->asked[i])
-            bits |= set->asked[i][word];
+        if (sets[i])
+            bits |= sets[i][word];
     return bits;
 }
 
 /* Words without a bit are passed over: few bits of a set are ever set. */
-static bool next(const void *select_set, struct wait_item *item)
+static bool next_bit(unsigned long *const sets[SETS], int count, struct wait_item *item)
 {
-    const struct select_set *set = select_set;
-    while (item->at < (size_t)set->count) {
-        unsigned long bits = asked_word(set, item->at / WORD_BITS) >> item->at % WORD_BITS;
-        if (!bits) {
-            item->at = (item->at / WORD_BITS + 1) * WORD_BITS;
-            continue;
+    while (item->at < (size_t)count) {
+        unsigned long bits = word_of(sets, item->at / WORD_BITS) >> item->at % WORD_BITS;
+        if (bits) {
+            item->at += (size_t)__builtin_ctzl(bits);
+            item->fd = (int)item->at;
+            return item->at < (size_t)count;
         }
-        item->at += (size_t)__builtin_ctzl(bits);
-        item->fd = (int)item->at;
-        item->events = 0;
-        for (int i = 0; i < SETS; i++)
-            if (has_bit(set->asked[i], item->at))
-                item->events = (short)(item->events | events_of[i]);
-        return item->at < (size_t)set->count;
+        item->at = (item->at / WORD_BITS + 1) * WORD_BITS;
     }
     return false;
 }
 
-static bool is_ready(const void *select_set, const struct wait_item *item)
+static bool next(const void *select_set, struct wait_item *item)
 {
     const struct select_set *set = select_set;
-    return has_bit(set->sets[IN], item->at) || has_bit(set->sets[OUT], item->at) || has_bit(set->sets[EXCEPT], item->at);
+    if (!next_bit(set->asked, set->count, item))
+        return false;
+    item->events = 0;
+    for (int i = 0; i < SETS; i++)
+        if (has_bit(set->asked[i], item->at))
+            item->events = (short)(item->events | events_of[i]);
+    return true;
+}
+
+static bool next_ready(const void *select_set, struct wait_item *item)
+{
+    const struct select_set *set = select_set;
+    return next_bit(set->sets, set->count, item);
+}
+
+static uint64_t digest(const void *select_set)
+{
+    const struct select_set *set = select_set;
+    uint64_t sum = 0;
+    for (int i = 0; i < SETS; i++)
+        for (size_t word = 0; set->asked[i] && word < words(set->count); word++)
+            sum += wait_mix(wait_mix(set->asked[i][word]) + SETS * word + (size_t)i);
+    return sum;
 }
 
 /* select counts bits, not descriptors; one is enough for the program to make a call. */
 static bool report(void *select_set, const struct wait_item *item)
 {
     struct select_set *set = select_set;
-    if (is_ready(set, item))
+    if (word_of(set->sets, item->at / WORD_BITS) >> item->at % WORD_BITS & 1)
         return false;
     int i = has_bit(set->asked[IN], item->at) ? IN : has_bit(set->asked[OUT], item->at) ? OUT : EXCEPT;
     set->sets[i][item->at / WORD_BITS] |= 1UL << item->at % WORD_BITS;
@@ -114,8 +130,8 @@ static int call_pselect(void *select_set, int64_t span)
                          span_to_timespec(span, &t), set->mask);
 }
 
-static const struct wait_form select_form = {next, call_select, is_ready, report, clear};
-static const struct wait_form pselect_form = {next, call_pselect, is_ready, report, clear};
+static const struct wait_form select_form = {next, next_ready, digest, call_select, report, clear};
+static const struct wait_form pselect_form = {next, next_ready, digest, call_pselect, report, clear};
 
 /* The kernel copies whole words, so that nothing is lost by doing the same. */
 static void keep(struct select_set *set, unsigned long *room)

@@ -17,16 +17,20 @@ static bool is_reported_by_us(uint32_t state)
 static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, short events, int64_t now)
 {
     struct limit limit = connection_wait_limit(fd, cell, state, events);
-    int64_t end = connection_wait_end(fd, cell, state);
-    if (limit.span == NEVER)
-        return end;
-    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
-    if (!since)
-        atomic_store_explicit(&cell->since, since = now, memory_order_relaxed);
-    return earlier(deadline_after(since, limit.span), end);
+    return earlier(watch_expiry(cell, limit.span, now), connection_wait_end(fd, cell, state));
 }
 
-int64_t watch_begin(int fd, short events, int64_t now)
+static void note_alike(struct watch_alike *alike, int fd, const struct cell *cell, uint32_t state, short events)
+{
+    if (state_kind(state) == KIND_UNKNOWN || state & STATE_ERROR || policy_limits(state_kind(state), PHASE_TOTAL) ||
+        atomic_load_explicit(&cell->own, memory_order_relaxed))
+        return;
+    alike->state = state & ~STATE_GENERATION;
+    alike->events = events;
+    alike->span = connection_wait_limit(fd, cell, state, events).span;
+}
+
+int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike)
 {
     struct cell *cell = fdtab_cell(fd);
     if (!cell)
@@ -36,6 +40,7 @@ int64_t watch_begin(int fd, short events, int64_t now)
         return 0;
     if (atomic_load_explicit(&cell->watched, memory_order_relaxed) && !watched_by_epoll(cell))
         watched_end(fd, cell);
+    note_alike(alike, fd, cell, state, events);
     return expiry_of(fd, cell, state, events, now);
 }
 

@@ -18,9 +18,48 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deadline.h"
+#include "fdtab.h"
+
 /* When fd expires, waited for from `now` on unless it already was, for these poll events;
  * NEVER if it does not.  0: it has, and the wait is to report it (watch_is_over). */
-int64_t watch_begin(int fd, short events, int64_t now);
+struct watch_alike;
+int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike);
+
+/* Nearly all descriptors of a set are alike: what of a descriptor's state and events, and nothing
+ * else, has told how long it may be waited for. */
+struct watch_alike {
+    uint32_t state;         /* without the generation */
+    short events;
+    int64_t span;
+};
+#define WATCH_ALIKE_NONE ((struct watch_alike){.state = STATE_GENERATION})
+
+static inline bool watch_is_alike(const struct cell *cell, short events, const struct watch_alike *alike)
+{
+    return (cell_state(cell) & ~STATE_GENERATION) == alike->state && events == alike->events &&
+           !atomic_load_explicit(&cell->own, memory_order_relaxed) &&
+           !atomic_load_explicit(&cell->watched, memory_order_relaxed);
+}
+
+/* When it expires that may be waited for so long. */
+static inline int64_t watch_expiry(struct cell *cell, int64_t span, int64_t now)
+{
+    if (span == NEVER)
+        return NEVER;
+    int64_t since = atomic_load_explicit(&cell->since, memory_order_relaxed);
+    if (!since)
+        atomic_store_explicit(&cell->since, since = now, memory_order_relaxed);
+    return deadline_after(since, span);
+}
+
+/* The same as watch_begin, but sooner. */
+static inline int64_t watch_begin_alike(int fd, short events, int64_t now, struct watch_alike *alike)
+{
+    struct cell *cell = fdtab_cell(fd);
+    return cell && watch_is_alike(cell, events, alike) ? watch_expiry(cell, alike->span, now)
+                                                       : watch_begin(fd, events, now, alike);
+}
 
 /* It was reported ready. */
 void watch_ready(int fd);

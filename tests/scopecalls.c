@@ -55,6 +55,17 @@ START_TEST(a_wait_returns_0_at_the_deadline_and_the_next_one_at_once)
 }
 END_TEST
 
+START_TEST(a_wait_after_the_deadline_returns_0_although_there_was_something_ready_just_before)
+{
+    struct pair p = tcp_pair();
+    ck_ok(tsock_scope_begin(&scope, TSOCK_NONE));
+    ck_returns(1, wait_for(p.here, POLLOUT, -1));
+    ck_ok(tsock_scope_set(&scope, 0));
+    ck_returns(0, wait_for(p.here, POLLOUT, -1));
+    ck_expires();
+}
+END_TEST
+
 START_TEST(a_waits_own_time_that_is_up_first_is_not_the_scopes)
 {
     struct pair p = tcp_pair();
@@ -141,6 +152,7 @@ int main(int argc, char **argv)
         {"scope in calls", SETTINGS(NULL), TESTS(a_call_ends_at_the_deadline_and_the_next_one_at_once), blocking_names()},
         {"scope in waits", SETTINGS(NULL),
          TESTS(a_wait_returns_0_at_the_deadline_and_the_next_one_at_once,
+               a_wait_after_the_deadline_returns_0_although_there_was_something_ready_just_before,
                a_waits_own_time_that_is_up_first_is_not_the_scopes), way_names(0)},
         {"scope in look-ups", SETTINGS(NULL),
          TESTS(a_look_up_ends_at_the_deadline_and_the_next_one_at_once, a_look_up_after_the_deadline_asks_nobody),

@@ -163,6 +163,39 @@ START_TEST(a_ready_descriptor_ends_the_wait_and_the_silent_connection_goes_on_co
 }
 END_TEST
 
+START_TEST(a_silent_connection_beside_what_is_always_ready_expires)
+{
+    struct pair p = tcp_pair(), busy = unix_pair(SOCK_STREAM);
+    struct pollfd fds[] = {{p.here, POLLIN, 0}, {busy.here, POLLIN, 0}};
+    ck_assert_int_eq(write(busy.there, "x", 1), 1);
+    ck_took_ms(LIMIT, do ck_assert_int_gt(wait_on(fds, 2, -1), 0); while (!fds[0].revents););
+    ck_assert_int_ne(fds[1].revents, 0);
+}
+END_TEST
+
+START_TEST(asking_without_a_wait_again_and_again_is_a_wait)
+{
+    int fd = tcp_pair().here;
+    ck_took_ms(LIMIT, while (!wait_for(fd, POLLIN, 0)););
+    char byte;
+    ck_fails(ETIMEDOUT, recv(fd, &byte, 1, 0));
+}
+END_TEST
+
+START_TEST(connections_that_are_asked_in_turn_expire_each)
+{
+    int fds[] = {tcp_pair().here, tcp_pair().here};
+    int ready[COUNT(fds)] = {0};
+    int64_t began = now_ns();
+    while (!ready[0] || !ready[1]) {
+        for (size_t i = 0; i < COUNT(fds); i++)
+            ready[i] = wait_for(fds[i], POLLIN, 0);
+        usleep(15000);
+    }
+    assert_took_ms(LIMIT, now_ns() - began);
+}
+END_TEST
+
 struct waiter {
     int fd, ready;
     int64_t began, took;
@@ -209,6 +242,8 @@ int main(int argc, char **argv)
          TESTS(a_signal_ends_a_wait_with_eintr_also_under_sa_restart, a_signal_does_not_begin_the_limit_anew,
                only_the_connection_expires_of_what_is_waited_for_together,
                a_ready_descriptor_ends_the_wait_and_the_silent_connection_goes_on_counting,
+               a_silent_connection_beside_what_is_always_ready_expires,
+               asking_without_a_wait_again_and_again_is_a_wait, connections_that_are_asked_in_turn_expire_each,
                two_threads_that_wait_for_one_connection_are_both_told), all},
         {"waiting with a mask", SETTINGS("TIMEOUTSOCK_DEFAULT=150ms"),
          TESTS(a_pending_signal_that_the_mask_admits_ends_the_wait_at_once,
