@@ -50,6 +50,7 @@ struct op {
     int dontwait;               /* MSG_DONTWAIT, or 0 once the kernel's timer bounds the call */
     bool moved;                 /* a try has moved a part */
     bool ready;                 /* poll said so, but the try found nothing */
+    bool trusted;               /* to be blocking, unasked */
     bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
     bool timer_first;           /* ... and it runs out before our limit */
     bool outer_first;           /* the outer deadline comes before the limit's */
@@ -79,6 +80,10 @@ void op_set_outer_deadline(struct op *op, uint32_t state);
  * descriptor is non-blocking or a pipe, make the call plainly. */
 bool op_leave_to_kernel(struct op *op);
 
+/* The same, but whether the descriptor is non-blocking is asked only when the call has failed
+ * as if it was: nearly all of those for which this is meant succeed. */
+bool op_trust_to_kernel(struct op *op);
+
 /* The same, but the op goes on waiting by poll: the timer only guards a call that cannot be
  * told not to wait, and is made when poll says that it need not. */
 bool op_guard(struct op *op);
@@ -88,7 +93,7 @@ void op_restart_clock(struct op *op);
 
 static inline bool op_begin_timed(struct op *op, enum phase phase, int fd, int flags)
 {
-    return op_begin(op, phase, fd, flags) && op_leave_to_kernel(op);
+    return op_begin(op, phase, fd, flags) && op_trust_to_kernel(op);
 }
 
 /* After a try has failed: waits until `events` or the deadline.  True: try again.  False:

@@ -90,6 +90,16 @@ bool op_leave_to_kernel(struct op *op)
     return true;
 }
 
+bool op_trust_to_kernel(struct op *op)
+{
+    if (op->error)
+        return true;
+    start_clock(op, 0);
+    op_use_kernel_timer(op);
+    errno = op->saved_errno;
+    return op->trusted = true;
+}
+
 bool op_guard(struct op *op)
 {
     bool guarded = op_leave_to_kernel(op);
@@ -195,6 +205,15 @@ static bool poll_until_deadline(struct op *op, short events)
     }
 }
 
+/* errno is that of the failed call and stays. */
+static bool is_found_nonblock(struct op *op)
+{
+    if (!op->trusted || mode_of(op->fd) != NONBLOCKING)
+        return op->trusted = false;
+    cell_set(op->cell, CELL_NONBLOCK);
+    return true;
+}
+
 /* Before the deadline, an EAGAIN is not our timer's: the descriptor has been made
  * non-blocking, or another thread's shorter timer was there. */
 static bool goes_on_in_kernel(struct op *op)
@@ -202,7 +221,7 @@ static bool goes_on_in_kernel(struct op *op)
     if (!still_same(op, 0))
         return false;
     bool interrupted = errno == EINTR;
-    if (interrupted && !resume(op))
+    if (interrupted ? !resume(op) : is_found_nonblock(op))
         return false;
     /* Signals may come faster than the timer runs out. */
     return op_time_is_up(op) ? expire(op) : interrupted || is_blocking_still(op);

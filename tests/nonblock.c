@@ -130,6 +130,20 @@ START_TEST(a_non_blocking_send_queues_at_once_what_fits)
 }
 END_TEST
 
+START_TEST(a_non_blocking_socket_accepts_and_connects_at_once)
+{
+    int listener = full_listener(), fd = socket(AF_INET, SOCK_STREAM, 0), silent = tcp_listener(1);
+    socklen_t len;
+    struct sockaddr_storage name = name_of(listener, &len);
+    set_nonblock(fd, 1);
+    ck_took_ms(0, ck_fails(EINPROGRESS, connect(fd, (struct sockaddr *)&name, len)));
+    ck_took_ms(0, ck_fails(EALREADY, connect(fd, (struct sockaddr *)&name, len)));
+    set_nonblock(silent, 1);
+    ck_took_ms(0, ck_fails(EAGAIN, accept(silent, NULL, NULL)));
+    ck_took_ms(0, ck_fails(EAGAIN, accept4(silent, NULL, NULL, 0)));
+}
+END_TEST
+
 START_TEST(what_is_made_blocking_again_has_its_limit_again)
 {
     struct pair p = tcp_pair();
@@ -170,7 +184,7 @@ int main(int argc, char **argv)
     const struct suite suites[] = {
         {"non-blocking", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms"),
          TESTS(a_non_blocking_descriptor_has_nothing_to_receive_at_once, a_non_blocking_descriptor_has_no_room_at_once,
-               a_non_blocking_send_queues_at_once_what_fits),
+               a_non_blocking_send_queues_at_once_what_fits, a_non_blocking_socket_accepts_and_connects_at_once),
          NAMES_IN(ways)},
         {"blocking again", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms"),
          TESTS(what_is_made_blocking_again_has_its_limit_again), seen},
