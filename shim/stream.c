@@ -112,11 +112,11 @@ static bool has_limit(int fd, const struct cell *cell, uint32_t state)
 /* A program that knows of limits may set one, or be in a scope, at any time. */
 static bool is_limited(int fd)
 {
-    struct cell *cell = policy_is_armed() && fdtab_is_ours() ? fdtab_cell(fd) : NULL;
+    struct cell *cell = policy_is_armed() ? fdtab_cell(fd) : NULL;
     if (!cell)
         return false;
     uint32_t state = fdtab_learn(fd, cell);
-    return kind_has_limits(state_kind(state)) && (policy_is_aware() || has_limit(fd, cell, state));
+    return kind_has_limits(state_kind(state)) && fdtab_is_ours() && (policy_is_aware() || has_limit(fd, cell, state));
 }
 
 /* What fdopen(3) reads in a mode: its first letter, and whether a '+' is among the next four. */
@@ -161,7 +161,7 @@ static bool iostreams_are_bound(void)
 
 static void replace_standard(int fd, const char *mode)
 {
-    FILE *f = is_limited(fd) ? open_stream(fd, true, mode) : NULL;
+    FILE *f = is_limited(fd) && !iostreams_are_bound() ? open_stream(fd, true, mode) : NULL;
     if (!f)
         return;
     standards[fd] = (struct standard){*places[fd], f};
@@ -171,7 +171,7 @@ static void replace_standard(int fd, const char *mode)
 void stream_init(void)
 {
     measure_wide();
-    if (!policy_is_armed() || iostreams_are_bound())
+    if (!policy_is_armed())
         return;
     replace_standard(STDIN_FILENO, "r");
     replace_standard(STDOUT_FILENO, "w");
