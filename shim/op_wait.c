@@ -205,11 +205,14 @@ static bool poll_until_deadline(struct op *op, short events)
     }
 }
 
-/* errno is that of the failed call and stays. */
+/* Not because another thread has made it so meanwhile, which is the next call's.  errno is that
+ * of the failed call and stays. */
 static bool is_found_nonblock(struct op *op)
 {
-    if (!op->trusted || mode_of(op->fd) != NONBLOCKING)
-        return op->trusted = false;
+    bool trusted = op->trusted && !(cell_state(op->cell) & CELL_NONBLOCK);
+    op->trusted = false;
+    if (!trusted || mode_of(op->fd) != NONBLOCKING)
+        return false;
     cell_set(op->cell, CELL_NONBLOCK);
     return true;
 }
