@@ -26,7 +26,7 @@ static inline void habit_note_no_wait(int fd)
  * then the call is tried all the same, or one that finds its bytes there would never be seen. */
 static inline bool habit_is_to_wait(int fd)
 {
-    enum { SOME = 2, NOW_AND_THEN = 16 };
+    enum { SOME = 2, NOW_AND_THEN = 64 };
     return habit.fd == fd && habit.waits >= SOME && habit.waits % NOW_AND_THEN;
 }
 

@@ -65,14 +65,15 @@ claim() {
     fi
 }
 
-# Any preloaded library costs the loader some calls; they are those of an empty one.
+# Any preloaded library costs the loader some calls; they are those of an empty one, but for
+# the number of its segments.
 empty=$dir/empty.so
 echo 'int empty;' | ${CC:-cc} -shared -fPIC -x c - -o "$empty"
 calls true.empty env LD_PRELOAD="$empty" /bin/true
 calls true env LD_PRELOAD="$library" /bin/true
 loading=$(added true.empty true)
 case $loading in
-mmap:+[1-9]\ ) ;;
+'' | mmap:[+-][1-9]\ ) ;;
 *) echo "loading costs \"$loading\", not mmap alone"; exit 1 ;;
 esac
 
@@ -97,7 +98,7 @@ calls polled.1000 env LD_PRELOAD="$library" TIMEOUTSOCK_DEFAULT=30 $python "$dir
 added waiting.0 polled.1000 | tr ' ' '\n' >"$dir/polled"
 asked=$(sed -n 's/^getsockopt:+//p' "$dir/polled")
 claim "2,000 changes in epoll are as many system calls, and few others ask what has moved" "epoll_ctl:+2000 yes" \
-    "$(grep -v '^getsockopt' "$dir/polled" | tr '\n' ' ')$([ "${asked:-0}" -le 500 ] && echo yes || echo "$asked asked")"
+    "$(grep -v '^getsockopt\|^brk' "$dir/polled" | tr '\n' ' ')$([ "${asked:-0}" -le 500 ] && echo yes || echo "$asked asked")"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
