@@ -1,7 +1,6 @@
 #include "kind.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/stat.h>
 
@@ -48,8 +47,6 @@ static uint32_t ask_about_socket(int fd, int domain)
         flags |= CELL_TIMER;
     if (option(fd, SO_RCVLOWAT) > 1)
         flags |= CELL_LOWAT;
-    if (REAL(fcntl)(fd, F_GETFL) & O_NONBLOCK)
-        flags |= CELL_NONBLOCK;
     return kind | flags;
 }
 

@@ -10,9 +10,11 @@
  *     return op_end(&op, n);
  *
  * The first try is the call's own system call, told not to wait; so a call that need not
- * wait costs what it costs without us.  Only then are fcntl(2), the clock and ppoll(2)
- * asked.  (A receive that most likely has to wait is not tried in vain: op_expect_wait.)  The caller's O_NONBLOCK is never changed: it belongs to the open file
- * description, which other threads and processes share.
+ * wait costs what it costs without us, and those that are made most often are tried even
+ * before there is an op (quick.h).  Only then are fcntl(2), the clock and ppoll(2) asked.  (A
+ * receive that most likely has to wait is not tried in vain: op_expect_wait.)  The caller's
+ * O_NONBLOCK is never changed: it belongs to the open file description, which other threads
+ * and processes share.
  *
  * Where poll cannot bound a call, the kernel's own timer does: SO_RCVTIMEO or SO_SNDTIMEO
  * is set for the call and put back by op_end, or by the thread's cancellation.  (A thread
@@ -80,13 +82,14 @@ void op_set_outer_deadline(struct op *op, uint32_t state);
  * descriptor is non-blocking or a pipe, make the call plainly. */
 bool op_leave_to_kernel(struct op *op);
 
-/* The same, but whether the descriptor is non-blocking is asked only when the call has failed
- * as if it was: nearly all of those for which this is meant succeed. */
-bool op_trust_to_kernel(struct op *op);
-
-/* The same, but the op goes on waiting by poll: the timer only guards a call that cannot be
- * told not to wait, and is made when poll says that it need not. */
+/* op_leave_to_kernel, but the op goes on waiting by poll: the timer only guards a call that
+ * cannot be told not to wait, and is made when poll says that it need not. */
 bool op_guard(struct op *op);
+
+/* op_leave_to_kernel, but whether the descriptor is non-blocking is asked only when the call has
+ * failed as if it was, unless there is a hint: nearly all of the calls for which this is meant
+ * succeed. */
+bool op_trust_to_kernel(struct op *op);
 
 /* A guarded op has not waited yet: its deadline counts from now. */
 void op_restart_clock(struct op *op);
@@ -110,9 +113,10 @@ static inline void op_expect_wait(struct op *op)
         op->error = WAIT_FIRST;
 }
 
-/* It has just begun, and its first try was made before that (quick.h). */
-static inline void op_skip_try(struct op *op)
+/* It has just begun, but its first try was made before that, when the cell said this (quick.h). */
+static inline void op_skip_try(struct op *op, uint32_t state)
 {
+    op->state = state;
     if (!op->error)
         op->error = TRIED;
 }

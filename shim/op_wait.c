@@ -1,5 +1,5 @@
-/* The waiting half of an op: how long, by poll or by the kernel's timer, and what a signal
- * or the deadline makes of it. */
+/* The waiting half of an op: by poll or by the kernel's timer, and what a signal or the deadline
+ * makes of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,36 +8,11 @@
 #include "deadline.h"
 #include "interruption.h"
 #include "op.h"
+#include "op_clock.h"
 #include "op_timer.h"
 #include "real.h"
 #include "restart.h"
 #include "scope.h"
-
-static int64_t bounded_by_outer(struct op *op, int64_t now, int64_t span)
-{
-    int64_t outer_span = left_until(op->outer_deadline, now);
-    op->outer_first = outer_span < span;
-    if (op->outer_first && !op->outer_is_scope)
-        op->limit = connection_limit(op->fd, op->cell, op->state, PHASE_TOTAL);
-    return earlier(span, outer_span);
-}
-
-/* How long this op may wait: its limit, what is left of it after EINTR, or less if the
- * program itself says so. */
-static int64_t span_of_op(struct op *op, int64_t now)
-{
-    int64_t span = interruption_left(op->fd, op->phase, op->cell, now, op->limit.span);
-    interruption_forget(op->fd);
-    span = bounded_by_outer(op, now, span);
-    struct timeval own = op_own_timer(op);
-    op->timer_is_own = own.tv_sec || own.tv_usec;
-    if (op->timer_is_own) {
-        int64_t own_span = span_of(own.tv_sec, own.tv_usec * MICROSECOND);
-        op->timer_first = own_span < span;
-        span = earlier(span, own_span);
-    }
-    return span;
-}
 
 enum mode { BLOCKING, NONBLOCKING, UNKNOWN_MODE };
 
@@ -47,21 +22,6 @@ static enum mode mode_of(int fd)
     return flags < 0 ? UNKNOWN_MODE : flags & O_NONBLOCK ? NONBLOCKING : BLOCKING;
 }
 
-static void note_acked(struct op *op)
-{
-    if (op->phase == PHASE_WRITE && op->limit.imposed && !connection_mark(op->fd, POLLOUT, &op->acked))
-        op->acked = 0;
-}
-
-static void start_clock(struct op *op, int64_t waited)
-{
-    int64_t now = clock_now() - waited;
-    op->limit = connection_limit(op->fd, op->cell, op->state, op->phase);
-    op_set_outer_deadline(op, op->state);
-    op->deadline = deadline_after(now, op->span = span_of_op(op, now));
-    note_acked(op);
-}
-
 /* It may have waited before.  The caller's errno is that of the failed try and stays, unless the
  * op begins to wait. */
 static enum mode start_waiting(struct op *op, int64_t waited)
@@ -69,7 +29,7 @@ static enum mode start_waiting(struct op *op, int64_t waited)
     int error = errno;
     enum mode mode = mode_of(op->fd);
     if (mode == BLOCKING)
-        start_clock(op, waited);
+        op_start_clock(op, waited);
     else if (mode == NONBLOCKING)
         cell_set(op->cell, CELL_NONBLOCK);
     if (op->phase == PHASE_READ)
@@ -92,12 +52,13 @@ bool op_leave_to_kernel(struct op *op)
 
 bool op_trust_to_kernel(struct op *op)
 {
-    if (op->error)
-        return true;
-    start_clock(op, 0);
+    if (op->error || op->state & CELL_NONBLOCK)
+        return op_leave_to_kernel(op);
+    op_start_clock(op, 0);
     op_use_kernel_timer(op);
     errno = op->saved_errno;
-    return op->trusted = true;
+    op->trusted = true;
+    return true;
 }
 
 bool op_guard(struct op *op)
@@ -105,11 +66,6 @@ bool op_guard(struct op *op)
     bool guarded = op_leave_to_kernel(op);
     op->dontwait = MSG_DONTWAIT;
     return guarded;
-}
-
-void op_restart_clock(struct op *op)
-{
-    op->deadline = earlier(deadline_after(clock_now(), op->span), op->outer_deadline);
 }
 
 /* An imposed limit is there to end what hangs.  A send for which there is no room yet, because
@@ -120,8 +76,8 @@ static bool goes_on_sending(struct op *op)
         return false;
     int64_t left = op_rest_of_limit(op), now = clock_now();
     if (left) {
-        op->deadline = deadline_after(now, bounded_by_outer(op, now, left));
-        note_acked(op);
+        op->deadline = deadline_after(now, op_bound_by_outer(op, now, left));
+        op_note_acked(op);
     }
     return left;
 }
@@ -205,13 +161,14 @@ static bool poll_until_deadline(struct op *op, short events)
     }
 }
 
-/* Not because another thread has made it so meanwhile, which is the next call's.  errno is that
- * of the failed call and stays. */
+/* A call on a non-blocking descriptor fails at once.  What has failed at its deadline has
+ * waited, whatever has become of the descriptor meanwhile.  errno is that of the failed call and
+ * stays. */
 static bool is_found_nonblock(struct op *op)
 {
-    bool trusted = op->trusted && !(cell_state(op->cell) & CELL_NONBLOCK);
+    bool at_once = op->trusted && (op->span < TICK || !op_time_is_up(op));
     op->trusted = false;
-    if (!trusted || mode_of(op->fd) != NONBLOCKING)
+    if (!at_once || mode_of(op->fd) != NONBLOCKING)
         return false;
     cell_set(op->cell, CELL_NONBLOCK);
     return true;

@@ -6,7 +6,7 @@
  *     enum way way = quick_way(fd, PHASE_READ, flags);
  *     if (way == WAY_TRY)
  *         return recv_by_try(fd, buf, len, flags);
- *     return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags, false); */
+ *     return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags); */
 #ifndef QUICK_H
 #define QUICK_H
 
@@ -55,17 +55,38 @@ static inline enum way quick_way(int fd, enum phase phase, int flags)
 
 #define WAY_FUNCTION __attribute__((noinline)) static
 
-/* Whether a try is the answer of the call.  If not, errno is what it was before, and the try
- * is to be made again unless it was right to be made (*tried): the fd is no socket any more. */
-static inline bool quick_is_settled(ssize_t n, int saved_errno, bool *tried)
+/* What was so before a try: the descriptor, which is one of the first, and errno. */
+struct quick_try {
+    uint32_t state;
+    int saved_errno;
+};
+
+static inline struct quick_try quick_begin(int fd)
 {
-    if (n >= 0)
-        return true;
-    *tried = errno == EAGAIN;
-    if (!*tried && errno != ENOTSOCK)
-        return true;
-    errno = saved_errno;
-    return false;
+    return (struct quick_try){cell_state(&fdtab_first[fd]), errno};
+}
+
+enum outcome {
+    SETTLED,        /* the try is the answer of the call */
+    WOULD_WAIT,     /* an op is to go on from it */
+    NO_SOCKET,      /* it was not right to be made: begin an op */
+};
+
+/* errno is what it was before, unless the try is the answer. */
+static inline enum outcome quick_judge(ssize_t n, struct quick_try try)
+{
+    if (n >= 0 || (errno != EAGAIN && errno != ENOTSOCK))
+        return SETTLED;
+    enum outcome outcome = errno == EAGAIN ? WOULD_WAIT : NO_SOCKET;
+    errno = try.saved_errno;
+    return outcome;
+}
+
+/* Whether the number still means the descriptor that was tried: another one has nothing to do
+ * with the call. */
+static inline bool quick_is_same(int fd, struct quick_try try)
+{
+    return cell_same(&fdtab_first[fd], try.state);
 }
 
 #endif

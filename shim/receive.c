@@ -27,6 +27,44 @@ static ssize_t try_pipe(struct op *op, const struct iovec *iov, int count)
     return -1;
 }
 
+/* recv() is its own call, and not recvfrom(): another preloaded library may count on it. */
+static ssize_t try_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
+{
+    if (!from && !from_len)
+        return REAL(recv)(op->fd, buf, len, flags);
+    return REAL(recvfrom)(op->fd, buf, len, flags, from, from_len);
+}
+
+/* recvfrom() until it has something or, with MSG_WAITALL, everything. */
+static ssize_t bounded_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from,
+                                socklen_t *from_len)
+{
+    size_t done = 0;
+    for (;;) {
+        ssize_t n = TRY(op, try_recvfrom(op, buf + done, len - done, flags | op->dontwait, from, from_len));
+        if (n > 0)
+            done += (size_t)n;
+        if (n == 0 || (n > 0 && !receive_wants_more(op, done, len, flags)))
+            return op_end(op, (ssize_t)done);
+        if (!op_wait(op, POLLIN))
+            return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
+    }
+}
+
+/* The try would have had to wait. */
+WAY_FUNCTION ssize_t recv_after_try(int fd, void *buf, size_t len, int flags, struct quick_try try)
+{
+    struct op op;
+    if (!quick_is_same(fd, try)) {
+        errno = EBADF;
+        return -1;
+    }
+    if (!receive_begins(&op, fd, flags, NULL))
+        return REAL(recv)(fd, buf, len, flags);
+    op_skip_try(&op, try.state);
+    return bounded_recvfrom(&op, buf, len, flags, NULL, NULL);
+}
+
 static ssize_t try_read(struct op *op, void *buf, size_t len)
 {
     if (op_is_pipe(op))
@@ -35,14 +73,11 @@ static ssize_t try_read(struct op *op, void *buf, size_t len)
     return n < 0 && op_was_stale(op) ? REAL(read)(op->fd, buf, len) : n;
 }
 
-/* `tried`: that found nothing. */
-WAY_FUNCTION ssize_t read_by_op(int fd, void *buf, size_t len, bool tried)
+WAY_FUNCTION ssize_t read_by_op(int fd, void *buf, size_t len)
 {
     struct op op;
     if (!receive_begins(&op, fd, 0, NULL))
         return REAL(read)(fd, buf, len);
-    if (tried)
-        op_skip_try(&op);
     ssize_t n;
     do n = TRY(&op, try_read(&op, buf, len));
     while (n < 0 && op_wait(&op, POLLIN));
@@ -51,10 +86,12 @@ WAY_FUNCTION ssize_t read_by_op(int fd, void *buf, size_t len, bool tried)
 
 WAY_FUNCTION ssize_t read_by_try(int fd, void *buf, size_t len)
 {
-    int saved_errno = errno;
-    bool tried;
+    struct quick_try try = quick_begin(fd);
     ssize_t n = REAL(recv)(fd, buf, len, MSG_DONTWAIT);
-    return quick_is_settled(n, saved_errno, &tried) ? n : read_by_op(fd, buf, len, tried);
+    enum outcome outcome = quick_judge(n, try);
+    if (outcome == SETTLED)
+        return n;
+    return outcome == WOULD_WAIT ? recv_after_try(fd, buf, len, 0, try) : read_by_op(fd, buf, len);
 }
 
 WAY_FUNCTION ssize_t read_plainly(int fd, void *buf, size_t len)
@@ -67,7 +104,7 @@ ssize_t any_read(int fd, void *buf, size_t len)
     enum way way = len ? quick_way(fd, PHASE_READ, 0) : WAY_PLAIN;
     if (way == WAY_TRY)
         return read_by_try(fd, buf, len);
-    return way == WAY_PLAIN ? read_plainly(fd, buf, len) : read_by_op(fd, buf, len, false);
+    return way == WAY_PLAIN ? read_plainly(fd, buf, len) : read_by_op(fd, buf, len);
 }
 
 INTERPOSE ssize_t read(int fd, void *buf, size_t len)
@@ -132,46 +169,22 @@ INTERPOSE ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t
     return bounded_readv(&op, iov, count);
 }
 
-/* recv() is its own call, and not recvfrom(): another preloaded library may count on it. */
-static ssize_t try_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from, socklen_t *from_len)
-{
-    if (!from && !from_len)
-        return REAL(recv)(op->fd, buf, len, flags);
-    return REAL(recvfrom)(op->fd, buf, len, flags, from, from_len);
-}
-
-/* recvfrom() until it has something or, with MSG_WAITALL, everything. */
-static ssize_t bounded_recvfrom(struct op *op, char *buf, size_t len, int flags, struct sockaddr *from,
-                                socklen_t *from_len)
-{
-    size_t done = 0;
-    for (;;) {
-        ssize_t n = TRY(op, try_recvfrom(op, buf + done, len - done, flags | op->dontwait, from, from_len));
-        if (n > 0)
-            done += (size_t)n;
-        if (n == 0 || (n > 0 && !receive_wants_more(op, done, len, flags)))
-            return op_end(op, (ssize_t)done);
-        if (!op_wait(op, POLLIN))
-            return done ? op_end_partly(op, (ssize_t)done) : op_end(op, -1);
-    }
-}
-
-WAY_FUNCTION ssize_t recv_by_op(int fd, void *buf, size_t len, int flags, bool tried)
+WAY_FUNCTION ssize_t recv_by_op(int fd, void *buf, size_t len, int flags)
 {
     struct op op;
     if (!receive_begins(&op, fd, flags, NULL))
         return REAL(recv)(fd, buf, len, flags);
-    if (tried)
-        op_skip_try(&op);
     return bounded_recvfrom(&op, buf, len, flags, NULL, NULL);
 }
 
 WAY_FUNCTION ssize_t recv_by_try(int fd, void *buf, size_t len, int flags)
 {
-    int saved_errno = errno;
-    bool tried;
+    struct quick_try try = quick_begin(fd);
     ssize_t n = REAL(recv)(fd, buf, len, flags | MSG_DONTWAIT);
-    return quick_is_settled(n, saved_errno, &tried) ? n : recv_by_op(fd, buf, len, flags, tried);
+    enum outcome outcome = quick_judge(n, try);
+    if (outcome == SETTLED)
+        return n;
+    return outcome == WOULD_WAIT ? recv_after_try(fd, buf, len, flags, try) : recv_by_op(fd, buf, len, flags);
 }
 
 WAY_FUNCTION ssize_t recv_plainly(int fd, void *buf, size_t len, int flags)
@@ -184,7 +197,7 @@ static ssize_t any_recv(int fd, void *buf, size_t len, int flags)
     enum way way = quick_way(fd, PHASE_READ, flags);
     if (way == WAY_TRY)
         return recv_by_try(fd, buf, len, flags);
-    return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags, false);
+    return way == WAY_PLAIN ? recv_plainly(fd, buf, len, flags) : recv_by_op(fd, buf, len, flags);
 }
 
 INTERPOSE ssize_t recv(int fd, void *buf, size_t len, int flags)

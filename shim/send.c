@@ -84,14 +84,11 @@ static ssize_t bounded_writev(struct op *op, const struct iovec *iov, int count)
     return finish(op, n, &msg, write_flags(op));
 }
 
-/* `tried`: there was no room. */
-WAY_FUNCTION ssize_t write_by_op(int fd, const void *buf, size_t len, bool tried)
+WAY_FUNCTION ssize_t write_by_op(int fd, const void *buf, size_t len)
 {
     struct op op;
     if (!op_begin(&op, PHASE_WRITE, fd, 0))
         return REAL(write)(fd, buf, len);
-    if (tried)
-        op_skip_try(&op);
     struct iovec iov = {(void *)buf, len};
     if (op.error || op_is_pipe(&op))
         return bounded_writev(&op, &iov, 1);
@@ -101,24 +98,39 @@ WAY_FUNCTION ssize_t write_by_op(int fd, const void *buf, size_t len, bool tried
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, write_flags(&op));
 }
 
-/* Goes on after a try that has sent n bytes. */
-WAY_FUNCTION ssize_t send_rest(int fd, const void *buf, size_t len, int flags, ssize_t n)
+/* The limit is gone since `done` bytes were sent. */
+static ssize_t send_rest_plainly(int fd, const char *buf, size_t len, int flags, size_t done)
+{
+    int saved_errno = errno;
+    ssize_t n = REAL(send)(fd, buf + done, len - done, done ? flags | MSG_NOSIGNAL : flags);
+    if (done)
+        errno = saved_errno;
+    return done && n < 0 ? (ssize_t)done : (ssize_t)done + n;
+}
+
+/* The try has sent n bytes, or -1 because there was no room. */
+WAY_FUNCTION ssize_t send_after_try(int fd, const void *buf, size_t len, int flags, ssize_t n, struct quick_try try)
 {
     struct op op;
     struct iovec iov = {(void *)buf, len};
-    if (!op_begin(&op, PHASE_WRITE, fd, flags))
+    if (!quick_is_same(fd, try)) {
+        errno = n < 0 ? EBADF : errno;
         return n;
+    }
+    if (!op_begin(&op, PHASE_WRITE, fd, flags))
+        return send_rest_plainly(fd, buf, len, flags, n < 0 ? 0 : (size_t)n);
+    op_skip_try(&op, try.state);
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, flags);
 }
 
 WAY_FUNCTION ssize_t write_by_try(int fd, const void *buf, size_t len)
 {
-    int saved_errno = errno;
-    bool tried;
+    struct quick_try try = quick_begin(fd);
     ssize_t n = REAL(send)(fd, buf, len, MSG_DONTWAIT);
-    if (!quick_is_settled(n, saved_errno, &tried))
-        return write_by_op(fd, buf, len, tried);
-    return n < 0 || n == (ssize_t)len ? n : send_rest(fd, buf, len, 0, n);
+    enum outcome outcome = n == (ssize_t)len ? SETTLED : n < 0 ? quick_judge(n, try) : WOULD_WAIT;
+    if (outcome == SETTLED)
+        return n;
+    return outcome == WOULD_WAIT ? send_after_try(fd, buf, len, 0, n, try) : write_by_op(fd, buf, len);
 }
 
 WAY_FUNCTION ssize_t write_plainly(int fd, const void *buf, size_t len)
@@ -131,7 +143,7 @@ ssize_t any_write(int fd, const void *buf, size_t len)
     enum way way = len ? quick_way(fd, PHASE_WRITE, 0) : WAY_PLAIN;
     if (way == WAY_TRY)
         return write_by_try(fd, buf, len);
-    return way == WAY_PLAIN ? write_plainly(fd, buf, len) : write_by_op(fd, buf, len, false);
+    return way == WAY_PLAIN ? write_plainly(fd, buf, len) : write_by_op(fd, buf, len);
 }
 
 INTERPOSE ssize_t write(int fd, const void *buf, size_t len)
@@ -190,24 +202,22 @@ static ssize_t bounded_sendto(struct op *op, const void *buf, size_t len, int fl
     return finish(op, TRY(op, REAL(sendto)(op->fd, buf, len, flags | op->dontwait, to, to_len)), &msg, flags);
 }
 
-WAY_FUNCTION ssize_t send_by_op(int fd, const void *buf, size_t len, int flags, bool tried)
+WAY_FUNCTION ssize_t send_by_op(int fd, const void *buf, size_t len, int flags)
 {
     struct op op;
     if (!begin_send(&op, fd, flags))
         return REAL(send)(fd, buf, len, flags);
-    if (tried)
-        op_skip_try(&op);
     return bounded_sendto(&op, buf, len, flags, NULL, 0);
 }
 
 WAY_FUNCTION ssize_t send_by_try(int fd, const void *buf, size_t len, int flags)
 {
-    int saved_errno = errno;
-    bool tried;
+    struct quick_try try = quick_begin(fd);
     ssize_t n = REAL(send)(fd, buf, len, flags | MSG_DONTWAIT);
-    if (!quick_is_settled(n, saved_errno, &tried))
-        return send_by_op(fd, buf, len, flags, tried);
-    return n < 0 || n == (ssize_t)len ? n : send_rest(fd, buf, len, flags, n);
+    enum outcome outcome = n == (ssize_t)len ? SETTLED : n < 0 ? quick_judge(n, try) : WOULD_WAIT;
+    if (outcome == SETTLED)
+        return n;
+    return outcome == WOULD_WAIT ? send_after_try(fd, buf, len, flags, n, try) : send_by_op(fd, buf, len, flags);
 }
 
 WAY_FUNCTION ssize_t send_plainly(int fd, const void *buf, size_t len, int flags)
@@ -220,7 +230,7 @@ INTERPOSE ssize_t send(int fd, const void *buf, size_t len, int flags)
     enum way way = quick_way(fd, PHASE_WRITE, flags & ~MSG_NOSIGNAL);
     if (way == WAY_TRY)
         return send_by_try(fd, buf, len, flags);
-    return way == WAY_PLAIN ? send_plainly(fd, buf, len, flags) : send_by_op(fd, buf, len, flags, false);
+    return way == WAY_PLAIN ? send_plainly(fd, buf, len, flags) : send_by_op(fd, buf, len, flags);
 }
 ALIAS_OF(send, ssize_t, __send, (int fd, const void *buf, size_t len, int flags))
 

@@ -3,7 +3,7 @@
  *
  * Looking at each descriptor costs as much as the kernel's own look.  So a set that the thread
  * has just waited for is looked at again only if the call sleeps, or after a tick: no wait, and
- * no expiry, is noticed later than that. */
+ * no expiry, is noticed later than that and what the kernel's ticks are apart. */
 #ifndef WAIT_H
 #define WAIT_H
 
@@ -129,14 +129,17 @@ WAIT_INLINE bool wait_is_quick(struct wait_form form, void *set, int64_t span, s
     *ready = form.call(set, 0);
     if (*ready > 0)
         wait_end(form, set, *ready);
-    return *ready || !span || (wait_last_look.at_once = false);
+    wait_last_look.at_once = *ready;
+    return *ready || !span;
 }
+
+#define LONG_AGO (-TICK)
 
 /* What only we report is not left to the kernel. */
 WAIT_INLINE void wait_note_look(struct wait_look look, bool reported_by_us)
 {
     if (reported_by_us)
-        wait_last_look.time = -TICK;
+        wait_last_look.time = LONG_AGO;
     else if (!wait_is_known(look))
         wait_last_look = look;
 }

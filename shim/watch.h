@@ -21,11 +21,6 @@
 #include "deadline.h"
 #include "fdtab.h"
 
-/* When fd expires, waited for from `now` on unless it already was, for these poll events;
- * NEVER if it does not.  0: it has, and the wait is to report it (watch_is_over). */
-struct watch_alike;
-int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike);
-
 /* Nearly all descriptors of a set are alike: what of a descriptor's state and events, and nothing
  * else, has told how long it may be waited for. */
 struct watch_alike {
@@ -33,7 +28,11 @@ struct watch_alike {
     short events;
     int64_t span;
 };
-#define WATCH_ALIKE_NONE ((struct watch_alike){.state = STATE_GENERATION})
+#define WATCH_ALIKE_NONE ((struct watch_alike){.state = STATE_GENERATION})     /* no state is that */
+
+/* When fd expires, waited for from `now` on unless it already was, for these poll events;
+ * NEVER if it does not.  0: it has, and the wait is to report it (watch_is_over). */
+int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike);
 
 static inline bool watch_is_alike(const struct cell *cell, short events, const struct watch_alike *alike)
 {

@@ -144,6 +144,19 @@ START_TEST(a_non_blocking_socket_accepts_and_connects_at_once)
 }
 END_TEST
 
+/* A copy that is made blocking again makes all hints void. */
+START_TEST(a_non_blocking_connect_says_einprogress_where_flags_are_shared)
+{
+    socklen_t len;
+    struct sockaddr_storage name = name_of(full_listener(), &len);
+    int first = tcp_pair().here, copy = dup(first), fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_ok(copy);
+    ck_ok(fcntl(copy, F_SETFL, 0));
+    set_nonblock(fd, 1);
+    ck_took_ms(0, ck_fails(EINPROGRESS, connect(fd, (struct sockaddr *)&name, len)));
+}
+END_TEST
+
 START_TEST(what_is_made_blocking_again_has_its_limit_again)
 {
     struct pair p = tcp_pair();
@@ -184,7 +197,8 @@ int main(int argc, char **argv)
     const struct suite suites[] = {
         {"non-blocking", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms"),
          TESTS(a_non_blocking_descriptor_has_nothing_to_receive_at_once, a_non_blocking_descriptor_has_no_room_at_once,
-               a_non_blocking_send_queues_at_once_what_fits, a_non_blocking_socket_accepts_and_connects_at_once),
+               a_non_blocking_send_queues_at_once_what_fits, a_non_blocking_socket_accepts_and_connects_at_once,
+               a_non_blocking_connect_says_einprogress_where_flags_are_shared),
          NAMES_IN(ways)},
         {"blocking again", SETTINGS("TIMEOUTSOCK_DEFAULT=100ms"),
          TESTS(what_is_made_blocking_again_has_its_limit_again), seen},

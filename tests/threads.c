@@ -128,16 +128,22 @@ START_TEST(a_limit_that_is_changed_meanwhile_is_the_next_calls)
 }
 END_TEST
 
+static void ck_is_the_next_calls(const char *call, bool by_a_copy)
+{
+    struct caller c;
+    int fd = blocking_named(call)->open(), on = 1;
+    give_time(fd, LIMIT);
+    start(&c, call, fd);
+    int there = by_a_copy ? dup(fd) : fd;
+    ck_ok(ioctl(there, FIONBIO, &on));
+    ck_times_out(&c, LIMIT);
+}
+
 START_TEST(o_nonblock_that_is_set_meanwhile_is_the_next_calls)
 {
-    for (int i = 0; blocking_ways()[i]; i++) {
-        struct caller c;
-        int fd = blocking_named(blocking_ways()[i])->open(), on = 1;
-        give_time(fd, LIMIT);
-        start(&c, blocking_ways()[i], fd);
-        ck_ok(ioctl(fd, FIONBIO, &on));
-        ck_times_out(&c, LIMIT);
-    }
+    for (int i = 0; blocking_ways()[i]; i++)
+        for (int by_a_copy = 0; by_a_copy < 2; by_a_copy++)
+            ck_is_the_next_calls(blocking_ways()[i], by_a_copy);
 }
 END_TEST
 

@@ -1,0 +1,129 @@
+/* What happens to a descriptor between the first try of a call and all that follows.  No
+ * system call lies there, so a library that is preloaded behind ours makes it happen: it runs
+ * the program's hook once after the next recv(2) or send(2). */
+#include <limits.h>
+#include <stdio.h>
+
+#include "built.h"
+
+#define LIMIT "200ms"
+
+#define BEHIND                                                                            \
+    "#include <dlfcn.h>\n#include <errno.h>\n#include <string.h>\n#include <sys/types.h>\n" \
+    "void (*behind_hook)(void);\n"                                                        \
+    "static ssize_t run_hook(ssize_t n)\n{\n"                                             \
+    "    int error = errno;\n"                                                            \
+    "    void (*hook)(void) = behind_hook;\n"                                             \
+    "    behind_hook = NULL;\n"                                                           \
+    "    if (hook) hook();\n"                                                             \
+    "    errno = error;\n"                                                                \
+    "    return n;\n}\n"                                                                  \
+    "#define BEHIND(name, type)\\\n"                                                      \
+    "    ssize_t name(int fd, type buf, size_t len, int flags)\\\n    {\\\n"              \
+    "        ssize_t (*next)(int, type, size_t, int);\\\n"                                \
+    "        void *found = dlsym(RTLD_NEXT, #name);\\\n"                                  \
+    "        memcpy(&next, &found, sizeof next);\\\n"                                     \
+    "        return run_hook(next(fd, buf, len, flags));\\\n    }\n"                      \
+    "BEHIND(recv, void *)\nBEHIND(send, const void *)\n"
+
+/* Two connections, ours[] and theirs[]. */
+#define TWO                                                                               \
+    "#include <dlfcn.h>\n#include <errno.h>\n#include <netinet/in.h>\n"                   \
+    "#include <pthread.h>\n#include <stdlib.h>\n#include <string.h>\n"                    \
+    "#include <sys/socket.h>\n#include <unistd.h>\n"                                      \
+    "enum { MUCH = 8 << 20 };\n"                                                          \
+    "static int ours[2], theirs[2];\n"                                                    \
+    "static void connect_two(void)\n{\n"                                                  \
+    "    struct sockaddr_in name = {.sin_family = AF_INET};\n"                            \
+    "    socklen_t len = sizeof name;\n"                                                  \
+    "    int l = socket(AF_INET, SOCK_STREAM, 0);\n"                                      \
+    "    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);\n"                                \
+    "    if (bind(l, (struct sockaddr *)&name, len) || listen(l, 2)) exit(90);\n"         \
+    "    getsockname(l, (struct sockaddr *)&name, &len);\n"                               \
+    "    for (int i = 0; i < 2; i++) {\n"                                                 \
+    "        ours[i] = socket(AF_INET, SOCK_STREAM, 0);\n"                                \
+    "        if (connect(ours[i], (struct sockaddr *)&name, len)) exit(91);\n"            \
+    "        theirs[i] = accept(l, NULL, NULL);\n    }\n}\n"                              \
+    "static void run_between(void (*hook)(void))\n{\n"                                    \
+    "    void *place = dlsym(RTLD_DEFAULT, \"behind_hook\");\n"                           \
+    "    if (!place) exit(92);\n"                                                         \
+    "    memcpy(place, &hook, sizeof hook);\n}\n"                                         \
+    "static void replace(void) { if (dup2(ours[1], ours[0]) < 0) exit(93); }\n"
+
+/* Ours, and the other one behind it; a sanitizer's runtime comes first. */
+static int run_with_behind(const char *program)
+{
+    char list[4 * PATH_MAX];
+    const char *runtime = getenv("SANITIZER_RUNTIME");
+    build("behind.so", "-shared -fPIC", BEHIND);
+    snprintf(list, sizeof list, "%s:%s:%s", runtime ? runtime : "", library_path(), built("behind.so"));
+    return run_built(program, list, LIMIT);
+}
+
+START_TEST(a_receive_does_not_go_on_with_another_connection_nor_with_a_pipe)
+{
+    build("receive", "",
+          TWO "static int fails(void)\n{\n"
+              "    char bytes[8];\n"
+              "    if (write(theirs[1], \"secret\", 6) != 6) exit(80);\n"
+              "    run_between(replace);\n"
+              "    return read(ours[0], bytes, sizeof bytes) == -1 && errno == EBADF;\n}\n"
+              "int main(void)\n{\n"
+              "    int ends[2];\n"
+              "    connect_two();\n"
+              "    if (!fails()) exit(81);\n"
+              "    connect_two();\n"
+              "    if (pipe(ends)) exit(82);\n"
+              "    ours[1] = ends[0];\n"
+              "    theirs[1] = ends[1];\n"
+              "    return !fails();\n}\n");
+    ck_assert_int_eq(run_with_behind("receive"), 0);
+}
+END_TEST
+
+START_TEST(a_send_does_not_go_on_with_another_connection)
+{
+    build("send", "",
+          TWO "int main(void)\n{\n"
+              "    char byte, *much = calloc(1, MUCH);\n"
+              "    connect_two();\n"
+              "    run_between(replace);\n"
+              "    ssize_t n = write(ours[0], much, MUCH);\n"
+              "    return n <= 0 || n >= MUCH || recv(theirs[1], &byte, 1, MSG_DONTWAIT) != -1;\n}\n");
+    ck_assert_int_eq(run_with_behind("send"), 0);
+}
+END_TEST
+
+START_TEST(a_send_whose_limit_is_taken_away_goes_on_to_its_end)
+{
+    build("unlimited", "-lpthread",
+          TWO "static pthread_t reader;\n"
+              "static void *take_all(void *buf)\n{\n"
+              "    return recv(theirs[0], buf, MUCH, MSG_WAITALL) == MUCH ? buf : NULL;\n}\n"
+              "static void unlimit(void)\n{\n"
+              "    int (*set)(int);\n"
+              "    void *found = dlsym(RTLD_DEFAULT, \"tsock_set_default_timeout\");\n"
+              "    memcpy(&set, &found, sizeof set);\n"
+              "    if (set(-1)) exit(80);\n"
+              "    if (pthread_create(&reader, NULL, take_all, malloc(MUCH))) exit(81);\n}\n"
+              "int main(void)\n{\n"
+              "    char *much = calloc(1, MUCH);\n"
+              "    void *taken;\n"
+              "    connect_two();\n"
+              "    run_between(unlimit);\n"
+              "    if (write(ours[0], much, MUCH) != MUCH) exit(82);\n"
+              "    pthread_join(reader, &taken);\n"
+              "    return !taken;\n}\n");
+    ck_assert_int_eq(run_with_behind("unlimited"), 0);
+}
+END_TEST
+
+int main(void)
+{
+    built_begin();
+    int status = run_tests("between", TESTS(a_receive_does_not_go_on_with_another_connection_nor_with_a_pipe,
+                                            a_send_does_not_go_on_with_another_connection,
+                                            a_send_whose_limit_is_taken_away_goes_on_to_its_end));
+    built_end();
+    return status;
+}
