@@ -32,6 +32,7 @@
     "#include <pthread.h>\n#include <stdlib.h>\n#include <string.h>\n"                    \
     "#include <sys/socket.h>\n#include <unistd.h>\n"                                      \
     "enum { MUCH = 8 << 20 };\n"                                                          \
+    "static char much[MUCH], room[MUCH];\n"                                               \
     "static int ours[2], theirs[2];\n"                                                    \
     "static void connect_two(void)\n{\n"                                                  \
     "    struct sockaddr_in name = {.sin_family = AF_INET};\n"                            \
@@ -85,7 +86,7 @@ START_TEST(a_send_does_not_go_on_with_another_connection)
 {
     build("send", "",
           TWO "int main(void)\n{\n"
-              "    char byte, *much = calloc(1, MUCH);\n"
+              "    char byte;\n"
               "    connect_two();\n"
               "    run_between(replace);\n"
               "    ssize_t n = write(ours[0], much, MUCH);\n"
@@ -98,16 +99,15 @@ START_TEST(a_send_whose_limit_is_taken_away_goes_on_to_its_end)
 {
     build("unlimited", "-lpthread",
           TWO "static pthread_t reader;\n"
-              "static void *take_all(void *buf)\n{\n"
-              "    return recv(theirs[0], buf, MUCH, MSG_WAITALL) == MUCH ? buf : NULL;\n}\n"
+              "static void *take_all(void *all)\n{\n"
+              "    return recv(theirs[0], room, MUCH, MSG_WAITALL) == MUCH ? all : NULL;\n}\n"
               "static void unlimit(void)\n{\n"
               "    int (*set)(int);\n"
               "    void *found = dlsym(RTLD_DEFAULT, \"tsock_set_default_timeout\");\n"
               "    memcpy(&set, &found, sizeof set);\n"
               "    if (set(-1)) exit(80);\n"
-              "    if (pthread_create(&reader, NULL, take_all, malloc(MUCH))) exit(81);\n}\n"
+              "    if (pthread_create(&reader, NULL, take_all, room)) exit(81);\n}\n"
               "int main(void)\n{\n"
-              "    char *much = calloc(1, MUCH);\n"
               "    void *taken;\n"
               "    connect_two();\n"
               "    run_between(unlimit);\n"
