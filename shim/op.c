@@ -60,15 +60,6 @@ static int error_of_earlier(const struct op *op, uint32_t state, int flags)
     return error == EAGAIN && op->phase == PHASE_CONNECT ? ETIMEDOUT : error;
 }
 
-/* Whether all that there is to say of a socket is its kind. */
-static bool is_ordinary(const struct cell *cell, uint32_t state)
-{
-    enum kind kind = state_kind(state);
-    return kind_has_limits(kind) && kind != KIND_PIPE && !(state & STATE_ERROR) &&
-           !atomic_load_explicit(&cell->own, memory_order_relaxed) && !scope_holds() &&
-           !policy_limits(kind, PHASE_TOTAL);
-}
-
 /* How a pipe is read would not suit what may have got its number. */
 static bool is_limited_pipe(const struct op *op, uint32_t state)
 {
@@ -109,7 +100,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->outer_first = false;
     uint32_t state = cell_state(cell);
     bool limited = policy_limits(state_kind(state), phase);
-    if (!is_ordinary(cell, state))
+    if (!op_is_ordinary(cell, state))
         state = look_closer(op, flags, &limited);
     if (!op->error && !needs_op(op, state, flags, limited)) {
         interruption_forget(fd);

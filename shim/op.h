@@ -34,6 +34,7 @@
 #include "habit.h"
 #include "libc.h"
 #include "policy.h"
+#include "scope.h"
 
 struct op {
     int fd;
@@ -65,6 +66,15 @@ struct op {
 #define WAIT_FIRST (-1)         /* before it is tried */
 #define TRIED (-2)              /* before there was an op: it would have to wait */
 #define TRY(op, call) ((op)->error ? -1 : (call))
+
+/* Whether all that there is to say of a socket is its kind. */
+static inline bool op_is_ordinary(const struct cell *cell, uint32_t state)
+{
+    enum kind kind = state_kind(state);
+    return kind_has_limits(kind) && kind != KIND_PIPE && !(state & STATE_ERROR) &&
+           !atomic_load_explicit(&cell->own, memory_order_relaxed) && !scope_holds() &&
+           !policy_limits(kind, PHASE_TOTAL);
+}
 
 bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags);
 

@@ -18,22 +18,14 @@
 #include "fdtab.h"
 #include "habit.h"
 #include "interruption.h"
+#include "op.h"
 #include "policy.h"
-#include "scope.h"
 
 enum way {
     WAY_OP,         /* begin an op (op.h) */
     WAY_PLAIN,      /* make the call plainly */
     WAY_TRY,        /* try it, told not to wait; begin an op only if that has not settled it */
 };
-
-#define QUICK_NOT (STATE_ERROR | CELL_LOWAT)
-
-static inline bool quick_is_special(const struct cell *cell, uint32_t state)
-{
-    return state_kind(state) != KIND_TCP || state & QUICK_NOT || scope_holds() || policy_limits(KIND_TCP, PHASE_TOTAL) ||
-           atomic_load_explicit(&cell->own, memory_order_relaxed);
-}
 
 /* `flags` are those of recv(2) and send(2). */
 static inline enum way quick_way(int fd, enum phase phase, int flags)
@@ -46,7 +38,7 @@ static inline enum way quick_way(int fd, enum phase phase, int flags)
     uint32_t state = cell_state(cell);
     if (state_kind(state) == KIND_OTHER)
         return WAY_PLAIN;
-    if (quick_is_special(cell, state))
+    if (state_kind(state) != KIND_TCP || state & CELL_LOWAT || !op_is_ordinary(cell, state))
         return WAY_OP;
     if (fdtab_is_nonblock(state) || !policy_limits(KIND_TCP, phase))
         return WAY_PLAIN;

@@ -65,6 +65,17 @@ WAY_FUNCTION ssize_t recv_after_try(int fd, void *buf, size_t len, int flags, st
     return bounded_recvfrom(&op, buf, len, flags, NULL, NULL);
 }
 
+/* False: it is no socket. */
+static inline bool try_to_receive(int fd, void *buf, size_t len, int flags, ssize_t *n)
+{
+    struct quick_try try = quick_begin(fd);
+    *n = REAL(recv)(fd, buf, len, flags | MSG_DONTWAIT);
+    enum outcome outcome = quick_judge(*n, try);
+    if (outcome == WOULD_WAIT)
+        *n = recv_after_try(fd, buf, len, flags, try);
+    return outcome != NO_SOCKET;
+}
+
 static ssize_t try_read(struct op *op, void *buf, size_t len)
 {
     if (op_is_pipe(op))
@@ -86,12 +97,8 @@ WAY_FUNCTION ssize_t read_by_op(int fd, void *buf, size_t len)
 
 WAY_FUNCTION ssize_t read_by_try(int fd, void *buf, size_t len)
 {
-    struct quick_try try = quick_begin(fd);
-    ssize_t n = REAL(recv)(fd, buf, len, MSG_DONTWAIT);
-    enum outcome outcome = quick_judge(n, try);
-    if (outcome == SETTLED)
-        return n;
-    return outcome == WOULD_WAIT ? recv_after_try(fd, buf, len, 0, try) : read_by_op(fd, buf, len);
+    ssize_t n;
+    return try_to_receive(fd, buf, len, 0, &n) ? n : read_by_op(fd, buf, len);
 }
 
 WAY_FUNCTION ssize_t read_plainly(int fd, void *buf, size_t len)
@@ -179,12 +186,8 @@ WAY_FUNCTION ssize_t recv_by_op(int fd, void *buf, size_t len, int flags)
 
 WAY_FUNCTION ssize_t recv_by_try(int fd, void *buf, size_t len, int flags)
 {
-    struct quick_try try = quick_begin(fd);
-    ssize_t n = REAL(recv)(fd, buf, len, flags | MSG_DONTWAIT);
-    enum outcome outcome = quick_judge(n, try);
-    if (outcome == SETTLED)
-        return n;
-    return outcome == WOULD_WAIT ? recv_after_try(fd, buf, len, flags, try) : recv_by_op(fd, buf, len, flags);
+    ssize_t n;
+    return try_to_receive(fd, buf, len, flags, &n) ? n : recv_by_op(fd, buf, len, flags);
 }
 
 WAY_FUNCTION ssize_t recv_plainly(int fd, void *buf, size_t len, int flags)

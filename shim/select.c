@@ -34,20 +34,21 @@ static bool has_bit(const unsigned long *bits, size_t at)
     return bits && bits[at / WORD_BITS] >> at % WORD_BITS & 1;
 }
 
-static unsigned long word_of(unsigned long *const sets[SETS], size_t word)
+/* The bits of all sets from `at` on, as far as they are in the same word. */
+static unsigned long bits_from(unsigned long *const sets[SETS], size_t at)
 {
     unsigned long bits = 0;
     for (int i = 0; i < SETS; i++)
         if (sets[i])
-            bits |= sets[i][word];
-    return bits;
+            bits |= sets[i][at / WORD_BITS];
+    return bits >> at % WORD_BITS;
 }
 
 /* Words without a bit are passed over: few bits of a set are ever set. */
 static bool next_bit(unsigned long *const sets[SETS], int count, struct wait_item *item)
 {
     while (item->at < (size_t)count) {
-        unsigned long bits = word_of(sets, item->at / WORD_BITS) >> item->at % WORD_BITS;
+        unsigned long bits = bits_from(sets, item->at);
         if (bits) {
             item->at += (size_t)__builtin_ctzl(bits);
             item->fd = (int)item->at;
@@ -90,7 +91,7 @@ static uint64_t digest(const void *select_set)
 static bool report(void *select_set, const struct wait_item *item)
 {
     struct select_set *set = select_set;
-    if (word_of(set->sets, item->at / WORD_BITS) >> item->at % WORD_BITS & 1)
+    if (bits_from(set->sets, item->at) & 1)
         return false;
     int i = has_bit(set->asked[IN], item->at) ? IN : has_bit(set->asked[OUT], item->at) ? OUT : EXCEPT;
     set->sets[i][item->at / WORD_BITS] |= 1UL << item->at % WORD_BITS;

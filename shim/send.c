@@ -98,14 +98,13 @@ WAY_FUNCTION ssize_t write_by_op(int fd, const void *buf, size_t len)
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, write_flags(&op));
 }
 
-/* The limit is gone since `done` bytes were sent. */
-static ssize_t send_rest_plainly(int fd, const char *buf, size_t len, int flags, size_t done)
+/* The limit is gone since n bytes were sent. */
+static ssize_t send_rest_plainly(int fd, const char *buf, size_t len, int flags, ssize_t n)
 {
     int saved_errno = errno;
-    ssize_t n = REAL(send)(fd, buf + done, len - done, done ? flags | MSG_NOSIGNAL : flags);
-    if (done)
-        errno = saved_errno;
-    return done && n < 0 ? (ssize_t)done : (ssize_t)done + n;
+    ssize_t rest = REAL(send)(fd, buf + n, len - (size_t)n, flags | MSG_NOSIGNAL);
+    errno = saved_errno;
+    return rest < 0 ? n : n + rest;
 }
 
 /* The try has sent n bytes, or -1 because there was no room. */
@@ -118,19 +117,26 @@ WAY_FUNCTION ssize_t send_after_try(int fd, const void *buf, size_t len, int fla
         return n;
     }
     if (!op_begin(&op, PHASE_WRITE, fd, flags))
-        return send_rest_plainly(fd, buf, len, flags, n < 0 ? 0 : (size_t)n);
+        return n < 0 ? REAL(send)(fd, buf, len, flags) : send_rest_plainly(fd, buf, len, flags, n);
     op_skip_try(&op, try.state);
     return finish(&op, n, &(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1}, flags);
 }
 
-WAY_FUNCTION ssize_t write_by_try(int fd, const void *buf, size_t len)
+/* False: it is no socket. */
+static inline bool try_to_send(int fd, const void *buf, size_t len, int flags, ssize_t *n)
 {
     struct quick_try try = quick_begin(fd);
-    ssize_t n = REAL(send)(fd, buf, len, MSG_DONTWAIT);
-    enum outcome outcome = n == (ssize_t)len ? SETTLED : n < 0 ? quick_judge(n, try) : WOULD_WAIT;
-    if (outcome == SETTLED)
-        return n;
-    return outcome == WOULD_WAIT ? send_after_try(fd, buf, len, 0, n, try) : write_by_op(fd, buf, len);
+    *n = REAL(send)(fd, buf, len, flags | MSG_DONTWAIT);
+    enum outcome outcome = *n >= 0 && (size_t)*n < len ? WOULD_WAIT : quick_judge(*n, try);
+    if (outcome == WOULD_WAIT)
+        *n = send_after_try(fd, buf, len, flags, *n, try);
+    return outcome != NO_SOCKET;
+}
+
+WAY_FUNCTION ssize_t write_by_try(int fd, const void *buf, size_t len)
+{
+    ssize_t n;
+    return try_to_send(fd, buf, len, 0, &n) ? n : write_by_op(fd, buf, len);
 }
 
 WAY_FUNCTION ssize_t write_plainly(int fd, const void *buf, size_t len)
@@ -205,19 +211,13 @@ static ssize_t bounded_sendto(struct op *op, const void *buf, size_t len, int fl
 WAY_FUNCTION ssize_t send_by_op(int fd, const void *buf, size_t len, int flags)
 {
     struct op op;
-    if (!begin_send(&op, fd, flags))
-        return REAL(send)(fd, buf, len, flags);
-    return bounded_sendto(&op, buf, len, flags, NULL, 0);
+    return begin_send(&op, fd, flags) ? bounded_sendto(&op, buf, len, flags, NULL, 0) : REAL(send)(fd, buf, len, flags);
 }
 
 WAY_FUNCTION ssize_t send_by_try(int fd, const void *buf, size_t len, int flags)
 {
-    struct quick_try try = quick_begin(fd);
-    ssize_t n = REAL(send)(fd, buf, len, flags | MSG_DONTWAIT);
-    enum outcome outcome = n == (ssize_t)len ? SETTLED : n < 0 ? quick_judge(n, try) : WOULD_WAIT;
-    if (outcome == SETTLED)
-        return n;
-    return outcome == WOULD_WAIT ? send_after_try(fd, buf, len, flags, n, try) : send_by_op(fd, buf, len, flags);
+    ssize_t n;
+    return try_to_send(fd, buf, len, flags, &n) ? n : send_by_op(fd, buf, len, flags);
 }
 
 WAY_FUNCTION ssize_t send_plainly(int fd, const void *buf, size_t len, int flags)

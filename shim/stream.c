@@ -161,17 +161,23 @@ static bool iostreams_are_bound(void)
 
 static void replace_standard(int fd, const char *mode)
 {
-    FILE *f = is_limited(fd) && !iostreams_are_bound() ? open_stream(fd, true, mode) : NULL;
+    FILE *f = is_limited(fd) ? open_stream(fd, true, mode) : NULL;
     if (!f)
         return;
     standards[fd] = (struct standard){*places[fd], f};
     *places[fd] = f;
 }
 
+/* Whether they are bound is asked only then: it takes as long as all else here. */
+static bool some_standard_is_limited(void)
+{
+    return is_limited(STDIN_FILENO) || is_limited(STDOUT_FILENO) || is_limited(STDERR_FILENO);
+}
+
 void stream_init(void)
 {
     measure_wide();
-    if (!policy_is_armed())
+    if (!policy_is_armed() || !some_standard_is_limited() || iostreams_are_bound())
         return;
     replace_standard(STDIN_FILENO, "r");
     replace_standard(STDOUT_FILENO, "w");

@@ -14,20 +14,17 @@ static bool is_reported_by_us(uint32_t state)
     return state & STATE_ERROR && !(state & CELL_EXPIRED);
 }
 
-static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, short events, int64_t now)
+static int64_t expiry_of(int fd, struct cell *cell, uint32_t state, int64_t span, int64_t now)
 {
-    struct limit limit = connection_wait_limit(fd, cell, state, events);
-    return earlier(watch_expiry(cell, limit.span, now), connection_wait_end(fd, cell, state));
+    return earlier(watch_expiry(cell, span, now), connection_wait_end(fd, cell, state));
 }
 
-static void note_alike(struct watch_alike *alike, int fd, const struct cell *cell, uint32_t state, short events)
+static void note_alike(struct watch_alike *alike, const struct cell *cell, uint32_t state, short events, int64_t span)
 {
     if (state_kind(state) == KIND_UNKNOWN || state & STATE_ERROR || policy_limits(state_kind(state), PHASE_TOTAL) ||
         atomic_load_explicit(&cell->own, memory_order_relaxed))
         return;
-    alike->state = state & ~STATE_GENERATION;
-    alike->events = events;
-    alike->span = connection_wait_limit(fd, cell, state, events).span;
+    *alike = (struct watch_alike){state & ~STATE_GENERATION, events, span};
 }
 
 int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike)
@@ -40,8 +37,9 @@ int64_t watch_begin(int fd, short events, int64_t now, struct watch_alike *alike
         return 0;
     if (atomic_load_explicit(&cell->watched, memory_order_relaxed) && !watched_by_epoll(cell))
         watched_end(fd, cell);
-    note_alike(alike, fd, cell, state, events);
-    return expiry_of(fd, cell, state, events, now);
+    int64_t span = connection_wait_limit(fd, cell, state, events).span;
+    note_alike(alike, cell, state, events, span);
+    return expiry_of(fd, cell, state, span, now);
 }
 
 void watch_ready(int fd)
@@ -157,7 +155,9 @@ int64_t watch_by_epoll(int fd, int64_t now)
     if (!watched)
         return NEVER;
     uint32_t state = fdtab_learn(fd, cell);
-    return state_kind(state) == KIND_PIPE ? NEVER : expiry_of(fd, cell, state, watched_events(watched), now);
+    if (state_kind(state) == KIND_PIPE)
+        return NEVER;
+    return expiry_of(fd, cell, state, connection_wait_limit(fd, cell, state, watched_events(watched)).span, now);
 }
 
 void watch_expire_by_epoll(int fd, int64_t now)

@@ -1,9 +1,6 @@
 /* What happens to a descriptor between the first try of a call and all that follows.  No
  * system call lies there, so a library that is preloaded behind ours makes it happen: it runs
  * the program's hook once after the next recv(2) or send(2). */
-#include <limits.h>
-#include <stdio.h>
-
 #include "built.h"
 
 #define LIMIT "200ms"
@@ -51,14 +48,10 @@
     "    memcpy(place, &hook, sizeof hook);\n}\n"                                         \
     "static void replace(void) { if (dup2(ours[1], ours[0]) < 0) exit(93); }\n"
 
-/* Ours, and the other one behind it; a sanitizer's runtime comes first. */
 static int run_with_behind(const char *program)
 {
-    char list[4 * PATH_MAX];
-    const char *runtime = getenv("SANITIZER_RUNTIME");
     build("behind.so", "-shared -fPIC", BEHIND);
-    snprintf(list, sizeof list, "%s:%s:%s", runtime ? runtime : "", library_path(), built("behind.so"));
-    return run_built(program, list, LIMIT);
+    return run_built(program, preload_both(library_path(), built("behind.so")), LIMIT);
 }
 
 START_TEST(a_receive_does_not_go_on_with_another_connection_nor_with_a_pipe)

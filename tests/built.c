@@ -65,6 +65,14 @@ static void set_or_unset(const char *name, const char *value)
         unsetenv(name);
 }
 
+const char *preload_both(const char *first, const char *second)
+{
+    static char list[4 * PATH_MAX];
+    const char *runtime = getenv("SANITIZER_RUNTIME");
+    snprintf(list, sizeof list, "%s%s%s:%s", runtime ? runtime : "", runtime ? ":" : "", first, second);
+    return list;
+}
+
 int run_built(const char *name, const char *preload, const char *limit)
 {
     pid_t child = fork();

@@ -11,6 +11,9 @@ void build(const char *name, const char *arguments, const char *text);
 /* Its path, valid until the next call but three. */
 const char *built(const char *name);
 
+/* An LD_PRELOAD of two libraries, valid until the next call; a sanitizer's runtime comes first. */
+const char *preload_both(const char *first, const char *second);
+
 /* Runs a program that was built, with this LD_PRELOAD and TIMEOUTSOCK_DEFAULT (NULL: unset);
  * returns its exit status, or -1 if a signal has ended it. */
 int run_built(const char *name, const char *preload, const char *limit);

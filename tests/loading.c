@@ -34,15 +34,6 @@
 /* A program that ends with 0 if a receive is limited, and 1 if not. */
 #define LIMITED_PROGRAM SILENT "int main(void) { int peer; return !times_out(silent(&peer)); }\n"
 
-/* Two libraries to preload; a sanitizer's runtime comes first. */
-static const char *preload(const char *first, const char *second)
-{
-    static char list[4 * PATH_MAX];
-    const char *runtime = getenv("SANITIZER_RUNTIME");
-    snprintf(list, sizeof list, "%s%s%s:%s", runtime ? runtime : "", runtime ? ":" : "", first, second);
-    return list;
-}
-
 /* Of preloaded libraries the last is initialized first. */
 START_TEST(calls_of_a_constructor_that_runs_before_ours_are_made)
 {
@@ -61,7 +52,7 @@ START_TEST(calls_of_a_constructor_that_runs_before_ours_are_made)
     snprintf(with, sizeof with, "'%s'", built("early.so"));
     build("early", with,
           SILENT "extern int early_fd;\nint main(void) { return early_fd < 0 ? 2 : !times_out(early_fd); }\n");
-    const char *both = preload(library_path(), built("early.so"));
+    const char *both = preload_both(library_path(), built("early.so"));
     ck_assert_int_eq(run_built("early", both, LIMIT), 0);
     ck_assert_int_eq(run_built("early", both, NULL), 1);
 }
@@ -84,9 +75,9 @@ START_TEST(another_library_that_replaces_recv_is_called_too_in_either_order)
                  "int main(void)\n{\n"
                  "    int peer, limited = times_out(silent(&peer));\n"
                  "    return !limited + 2 * !(&also_called && also_called);\n}\n");
-    ck_assert_int_eq(run_built("chained", preload(built("also.so"), library_path()), LIMIT), 0);
-    ck_assert_int_eq(run_built("chained", preload(library_path(), built("also.so")), LIMIT), 0);
-    ck_assert_int_eq(run_built("chained", preload(library_path(), built("also.so")), NULL), 1);
+    ck_assert_int_eq(run_built("chained", preload_both(built("also.so"), library_path()), LIMIT), 0);
+    ck_assert_int_eq(run_built("chained", preload_both(library_path(), built("also.so")), LIMIT), 0);
+    ck_assert_int_eq(run_built("chained", preload_both(library_path(), built("also.so")), NULL), 1);
 }
 END_TEST
 
@@ -106,8 +97,8 @@ START_TEST(another_library_that_emulates_tcp_info_keeps_no_silent_connection_ali
           SILENT "int main(void)\n{\n"
                  "    int peer;\n    struct pollfd p = {silent(&peer), POLLIN, 0};\n"
                  "    return poll(&p, 1, 2000) != 1 || !times_out(p.fd);\n}\n");
-    ck_assert_int_eq(run_built("waiting", preload(library_path(), built("emulating.so")), LIMIT), 0);
-    ck_assert_int_eq(run_built("waiting", preload(library_path(), built("emulating.so")), NULL), 1);
+    ck_assert_int_eq(run_built("waiting", preload_both(library_path(), built("emulating.so")), LIMIT), 0);
+    ck_assert_int_eq(run_built("waiting", preload_both(library_path(), built("emulating.so")), NULL), 1);
 }
 END_TEST
 
@@ -145,9 +136,9 @@ START_TEST(a_malloc_that_reads_files_does_not_recurse_in_either_order)
                  "    int peer, before = &malloc_reads ? malloc_reads : -1;\n"
                  "    if (before < 1 || !malloc(100) || malloc_reads == before) return 2;\n"
                  "    return !times_out(silent(&peer));\n}\n");
-    ck_assert_int_eq(run_built("allocate", preload(built("malloc.so"), library_path()), LIMIT), 0);
-    ck_assert_int_eq(run_built("allocate", preload(library_path(), built("malloc.so")), LIMIT), 0);
-    ck_assert_int_eq(run_built("allocate", preload(library_path(), built("malloc.so")), NULL), 1);
+    ck_assert_int_eq(run_built("allocate", preload_both(built("malloc.so"), library_path()), LIMIT), 0);
+    ck_assert_int_eq(run_built("allocate", preload_both(library_path(), built("malloc.so")), LIMIT), 0);
+    ck_assert_int_eq(run_built("allocate", preload_both(library_path(), built("malloc.so")), NULL), 1);
 }
 END_TEST
 
@@ -215,7 +206,7 @@ END_TEST
 START_TEST(a_program_that_was_built_shows_the_difference)
 {
     build("limited", "", LIMITED_PROGRAM);
-    ck_assert_int_eq(run_built("limited", preload(library_path(), library_path()), LIMIT), 0);
+    ck_assert_int_eq(run_built("limited", preload_both(library_path(), library_path()), LIMIT), 0);
     ck_assert_int_eq(run_built("limited", NULL, LIMIT), 1);
 }
 END_TEST

@@ -114,7 +114,7 @@ def ask_iperf(served, environment):
         if "sum_received" in said["end"]:
             return {"a megabyte": 8e15 / said["end"]["sum_received"]["bits_per_second"]}
         time.sleep(0.1)
-    raise RuntimeError(f"iperf3 has received nothing: {said['error']}")
+    raise RuntimeError(f"iperf3 has received nothing: {said.get('error')}")
 
 
 def pgbench(served, *words):
