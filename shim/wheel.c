@@ -14,6 +14,7 @@
 #define TICK_BITS 23
 #define SLOTS 1024
 #define WORD 64
+#define WORDS (SLOTS / WORD)
 
 /* A far-away descriptor is looked at together with others of the same half second. */
 #define FAR_TICKS 64
@@ -22,7 +23,8 @@
 enum { UNLINKED = WHEEL_UNLINKED, END, FIRST };
 
 static _Atomic uint32_t slots[SLOTS];
-static _Atomic uint64_t filled[SLOTS / WORD];   /* a bit for each slot that is not empty */
+static _Atomic uint64_t filled[WORDS];          /* a bit for each slot that is not empty ... */
+static _Atomic uint32_t filled_words;           /* ... and for each of these words that has one */
 static _Atomic int64_t turned;                  /* every tick up to this one has been looked at */
 static _Atomic int64_t reach = NEVER;           /* the smallest limit when the wheel was last swept */
 
@@ -48,13 +50,30 @@ static int64_t slot_tick(int64_t expiry, int64_t now)
     return rounded > first ? rounded : furthest;
 }
 
+static void note_filled(size_t slot)
+{
+    atomic_fetch_or(&filled[slot / WORD], UINT64_C(1) << slot % WORD);
+    atomic_fetch_or(&filled_words, UINT32_C(1) << slot / WORD);
+}
+
+/* Another thread may fill a slot of the word meanwhile. */
+static void note_empty(size_t slot)
+{
+    uint64_t bit = UINT64_C(1) << slot % WORD;
+    if (atomic_fetch_and(&filled[slot / WORD], ~bit) & ~bit)
+        return;
+    atomic_fetch_and(&filled_words, ~(UINT32_C(1) << slot / WORD));
+    if (atomic_load(&filled[slot / WORD]))
+        atomic_fetch_or(&filled_words, UINT32_C(1) << slot / WORD);
+}
+
 static void put(int fd, struct cell *cell, int64_t tick)
 {
     size_t slot = (size_t)tick % SLOTS;
     uint32_t head = atomic_load(&slots[slot]);
     do atomic_store(&cell->next, head ? head : END);
     while (!atomic_compare_exchange_weak(&slots[slot], &head, (uint32_t)fd + FIRST));
-    atomic_fetch_or(&filled[slot / WORD], UINT64_C(1) << slot % WORD);
+    note_filled(slot);
 }
 
 /* Puts fd into the slot of its expiry, if it has one and is in no slot yet. */
@@ -79,7 +98,7 @@ static void look_at(int fd, struct cell *cell, int64_t now)
 
 static void empty(size_t slot, int64_t now)
 {
-    atomic_fetch_and(&filled[slot / WORD], ~(UINT64_C(1) << slot % WORD));
+    note_empty(slot);
     uint32_t link = atomic_exchange(&slots[slot], 0);
     while (link >= FIRST) {
         int fd = (int)(link - FIRST);
@@ -111,14 +130,28 @@ static void turn_to(int64_t tick, int64_t now)
             empty((size_t)due % SLOTS, now);
 }
 
+/* The slots from `at` on that are in its word. */
+static uint64_t filled_from(uint64_t at)
+{
+    return atomic_load_explicit(&filled[at % SLOTS / WORD], memory_order_relaxed) >> at % WORD;
+}
+
+/* Where the next word begins that has a slot that is not empty. */
+static uint64_t next_word(uint64_t at)
+{
+    uint32_t words = atomic_load_explicit(&filled_words, memory_order_relaxed), next = at / WORD % WORDS + 1;
+    uint32_t ahead = words >> next | words << (WORDS - next);
+    return (at / WORD + 1 + (ahead ? (unsigned)__builtin_ctz(ahead) : WORDS)) * WORD;
+}
+
 /* The first slot after `tick` that is not empty; NEVER if all are. */
 static int64_t next_filled(int64_t tick)
 {
-    for (int64_t at = tick + 1; at < tick + SLOTS;) {
-        uint64_t bits = atomic_load_explicit(&filled[(size_t)at % SLOTS / WORD], memory_order_relaxed) >> at % WORD;
+    uint64_t first = (uint64_t)tick + 1;
+    for (uint64_t at = first; at < first + SLOTS - 1; at = next_word(at)) {
+        uint64_t bits = filled_from(at);
         if (bits)
-            return at + __builtin_ctzll(bits);
-        at += WORD - at % WORD;
+            return (int64_t)at + __builtin_ctzll(bits);
     }
     return NEVER;
 }
