@@ -111,7 +111,7 @@ bool op_begin_armed(struct op *op, enum phase phase, int fd, int flags)
     op->saved_errno = errno;
     op->dontwait = MSG_DONTWAIT;
     op->never_waits = flags & MSG_DONTWAIT;
-    op->moved = op->ready = op->trusted = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
+    op->moved = op->ready = op->trusted = op->in_progress = op->timer_is_own = op->timer_first = op->expired = op->timed = false;
     return true;
 }
 

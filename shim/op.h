@@ -54,6 +54,7 @@ struct op {
     bool moved;                 /* a try has moved a part */
     bool ready;                 /* poll said so, but the try found nothing */
     bool trusted;               /* to be blocking, unasked */
+    bool in_progress;           /* a connect was, by what a try has answered; tried again, it is EALREADY */
     bool timer_is_own;          /* the program has set SO_RCVTIMEO or SO_SNDTIMEO itself */
     bool timer_first;           /* ... and it runs out before our limit */
     bool outer_first;           /* the outer deadline comes before the limit's */

@@ -84,8 +84,11 @@ static bool goes_on_sending(struct op *op)
 
 static bool expire(struct op *op)
 {
-    if (op->timer_first)
-        return false;       /* errno is what the kernel says when its timer ends the call */
+    if (op->timer_first) {      /* errno is what the kernel says when its timer ends the call */
+        if (op->in_progress)
+            errno = EINPROGRESS;
+        return false;
+    }
     if (goes_on_sending(op)) {
         errno = EAGAIN;
         return true;
@@ -175,12 +178,13 @@ static bool is_found_nonblock(struct op *op)
 }
 
 /* Before the deadline, an EAGAIN is not our timer's: the descriptor has been made
- * non-blocking, or another thread's shorter timer was there. */
+ * non-blocking, or another thread's shorter timer was there, or the kernel's ticks have leapt. */
 static bool goes_on_in_kernel(struct op *op)
 {
     if (!still_same(op, 0))
         return false;
     bool interrupted = errno == EINTR;
+    op->in_progress |= errno == EINPROGRESS;
     if (interrupted ? !resume(op) : is_found_nonblock(op))
         return false;
     /* Signals may come faster than the timer runs out. */

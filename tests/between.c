@@ -1,6 +1,6 @@
 /* What happens to a descriptor between the first try of a call and all that follows.  No
  * system call lies there, so a library that is preloaded behind ours makes it happen: it runs
- * the program's hook once after the next recv(2) or send(2). */
+ * the program's hook once after the next recv(2) or send(2), or before the next connect(2). */
 #include "built.h"
 
 #define LIMIT "200ms"
@@ -21,7 +21,14 @@
     "        void *found = dlsym(RTLD_NEXT, #name);\\\n"                                  \
     "        memcpy(&next, &found, sizeof next);\\\n"                                     \
     "        return run_hook(next(fd, buf, len, flags));\\\n    }\n"                      \
-    "BEHIND(recv, void *)\nBEHIND(send, const void *)\n"
+    "BEHIND(recv, void *)\nBEHIND(send, const void *)\n"                                  \
+    "struct sockaddr;\n"                                                                  \
+    "int connect(int fd, const struct sockaddr *to, unsigned len)\n{\n"                  \
+    "    int (*next)(int, const struct sockaddr *, unsigned);\n"                          \
+    "    void *found = dlsym(RTLD_NEXT, \"connect\");\n"                                  \
+    "    memcpy(&next, &found, sizeof next);\n"                                           \
+    "    run_hook(0);\n"                                                                  \
+    "    return next(fd, to, len);\n}\n"
 
 /* Two connections, ours[] and theirs[]. */
 #define TWO                                                                               \
@@ -111,12 +118,41 @@ START_TEST(a_send_whose_limit_is_taken_away_goes_on_to_its_end)
 }
 END_TEST
 
+/* So does a kernel whose ticks, by which that counts, leap: the first one ends long before the
+ * program's time, and the call goes on. */
+START_TEST(a_connect_that_ends_too_early_and_goes_on_says_what_the_first_one_said)
+{
+    build("early", "",
+          TWO "#include <fcntl.h>\n#include <sys/syscall.h>\n"
+              "static void hurry(void)\n{\n"
+              "    struct timeval time = {0, 5000};\n"
+              "    syscall(SYS_setsockopt, ours[0], SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);\n}\n"
+              "int main(void)\n{\n"
+              "    struct sockaddr_in name = {.sin_family = AF_INET};\n"
+              "    struct timeval time = {0, 100000};\n"
+              "    socklen_t len = sizeof name;\n"
+              "    int l = socket(AF_INET, SOCK_STREAM, 0);\n"
+              "    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);\n"
+              "    if (bind(l, (struct sockaddr *)&name, len) || listen(l, 0)) exit(90);\n"
+              "    getsockname(l, (struct sockaddr *)&name, &len);\n"
+              "    for (int i = 0; i < 3; i++)\n"
+              "        connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&name, len);\n"
+              "    ours[0] = socket(AF_INET, SOCK_STREAM, 0);\n"
+              "    if (setsockopt(ours[0], SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time)) exit(91);\n"
+              "    run_between(hurry);\n"
+              "    if (connect(ours[0], (struct sockaddr *)&name, len) != -1 || errno != EINPROGRESS) exit(92);\n"
+              "    return connect(ours[0], (struct sockaddr *)&name, len) != -1 || errno != EALREADY;\n}\n");
+    ck_assert_int_eq(run_with_behind("early"), 0);
+}
+END_TEST
+
 int main(void)
 {
     built_begin();
     int status = run_tests("between", TESTS(a_receive_does_not_go_on_with_another_connection_nor_with_a_pipe,
                                             a_send_does_not_go_on_with_another_connection,
-                                            a_send_whose_limit_is_taken_away_goes_on_to_its_end));
+                                            a_send_whose_limit_is_taken_away_goes_on_to_its_end,
+                                            a_connect_that_ends_too_early_and_goes_on_says_what_the_first_one_said));
     built_end();
     return status;
 }
