@@ -15,6 +15,11 @@
 #define SLOTS 1024
 #define WORD 64
 #define WORDS (SLOTS / WORD)
+#define CHANGE (UINT64_C(1) << WORDS)
+
+/* Who turns the wheel goes by clock_lately, which has been seen 300 ms behind on a virtual machine,
+ * and is to see what others put ahead by clock_now. */
+#define BEHIND 64
 
 /* A far-away descriptor is looked at together with others of the same half second. */
 #define FAR_TICKS 64
@@ -24,7 +29,8 @@ enum { UNLINKED = WHEEL_UNLINKED, END, FIRST };
 
 static _Atomic uint32_t slots[SLOTS];
 static _Atomic uint64_t filled[WORDS];          /* a bit for each slot that is not empty ... */
-static _Atomic uint32_t filled_words;           /* ... and for each of these words that has one */
+static _Atomic uint64_t filled_words;           /* ... and for each of these words that has one, below
+                                                 * a count of CHANGEs */
 static _Atomic int64_t turned;                  /* every tick up to this one has been looked at */
 static _Atomic int64_t reach = NEVER;           /* the smallest limit when the wheel was last swept */
 
@@ -43,7 +49,7 @@ static int64_t tick_begins(int64_t tick)
 static int64_t slot_tick(int64_t expiry, int64_t now)
 {
     int64_t first = tick_of(now) + 1, exact = tick_of(expiry) + 1;
-    int64_t furthest = first + earlier(SLOTS - 2, tick_of(policy_smallest()));
+    int64_t furthest = first + earlier(SLOTS - BEHIND, tick_of(policy_smallest()));
     if (exact <= furthest)
         return exact > first ? exact : first;
     int64_t rounded = furthest - furthest % FAR_TICKS;
@@ -52,19 +58,17 @@ static int64_t slot_tick(int64_t expiry, int64_t now)
 
 static void note_filled(size_t slot)
 {
+    uint64_t word = UINT64_C(1) << slot / WORD, words = atomic_load(&filled_words);
     atomic_fetch_or(&filled[slot / WORD], UINT64_C(1) << slot % WORD);
-    atomic_fetch_or(&filled_words, UINT32_C(1) << slot / WORD);
+    while (!atomic_compare_exchange_weak(&filled_words, &words, (words | word) + CHANGE)) {}
 }
 
-/* Another thread may fill a slot of the word meanwhile. */
+/* A slot of the word that another thread has filled meanwhile has changed the count. */
 static void note_empty(size_t slot)
 {
-    uint64_t bit = UINT64_C(1) << slot % WORD;
-    if (atomic_fetch_and(&filled[slot / WORD], ~bit) & ~bit)
-        return;
-    atomic_fetch_and(&filled_words, ~(UINT32_C(1) << slot / WORD));
-    if (atomic_load(&filled[slot / WORD]))
-        atomic_fetch_or(&filled_words, UINT32_C(1) << slot / WORD);
+    uint64_t bit = UINT64_C(1) << slot % WORD, words = atomic_load(&filled_words);
+    if (!(atomic_fetch_and(&filled[slot / WORD], ~bit) & ~bit))
+        atomic_compare_exchange_strong(&filled_words, &words, words & ~(UINT64_C(1) << slot / WORD));
 }
 
 static void put(int fd, struct cell *cell, int64_t tick)
@@ -76,8 +80,7 @@ static void put(int fd, struct cell *cell, int64_t tick)
     note_filled(slot);
 }
 
-/* Puts fd into the slot of its expiry, if it has one and is in no slot yet. */
-static void link_cell(int fd, struct cell *cell, int64_t now)
+void wheel_link(int fd, struct cell *cell, int64_t now)
 {
     int64_t expiry = watch_by_epoll(fd, now);
     uint32_t unlinked = UNLINKED;
@@ -89,11 +92,14 @@ static void link_cell(int fd, struct cell *cell, int64_t now)
         atomic_store(&reach, NEVER);    /* another thread has just passed that slot: sweep */
 }
 
+/* The fence, with that of wheel_consider: either this thread sees how it is registered, or that
+ * one that it is not linked. */
 static void look_at(int fd, struct cell *cell, int64_t now)
 {
+    atomic_thread_fence(memory_order_seq_cst);
     if (watch_by_epoll(fd, now) <= now)
         watch_expire_by_epoll(fd, now);
-    link_cell(fd, cell, now);
+    wheel_link(fd, cell, now);
 }
 
 static void empty(size_t slot, int64_t now)
@@ -126,7 +132,7 @@ static void turn_to(int64_t tick, int64_t now)
         return;
     int64_t first = last + 1 > tick - SLOTS + 1 ? last + 1 : tick - SLOTS + 1;
     for (int64_t due = first; due <= tick; due++)
-        if (atomic_load_explicit(&filled[(size_t)due % SLOTS / WORD], memory_order_relaxed) >> due % WORD & 1)
+        if (atomic_load(&filled[(size_t)due % SLOTS / WORD]) >> due % WORD & 1)
             empty((size_t)due % SLOTS, now);
 }
 
@@ -139,7 +145,8 @@ static uint64_t filled_from(uint64_t at)
 /* Where the next word begins that has a slot that is not empty. */
 static uint64_t next_word(uint64_t at)
 {
-    uint32_t words = atomic_load_explicit(&filled_words, memory_order_relaxed), next = at / WORD % WORDS + 1;
+    uint32_t next = at / WORD % WORDS + 1;
+    uint32_t words = atomic_load_explicit(&filled_words, memory_order_relaxed) % CHANGE;
     uint32_t ahead = words >> next | words << (WORDS - next);
     return (at / WORD + 1 + (ahead ? (unsigned)__builtin_ctz(ahead) : WORDS)) * WORD;
 }
@@ -168,6 +175,9 @@ int64_t wheel_turn(int64_t now)
 void wheel_consider(int fd)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed) && !wheel_considers(cell))
-        link_cell(fd, cell, clock_now());
+    if (!cell || !atomic_load_explicit(&cell->watched, memory_order_relaxed))
+        return;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!wheel_considers(cell))
+        wheel_link(fd, cell, clock_now());
 }

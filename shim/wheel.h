@@ -30,6 +30,9 @@ static inline bool wheel_considers(const struct cell *cell)
  * or given a limit. */
 void wheel_consider(int fd);
 
+/* Puts fd into the slot of its expiry, if it has one and is in no slot yet. */
+void wheel_link(int fd, struct cell *cell, int64_t now);
+
 /* Expires what has been silent for too long; returns until when nothing else can. */
 int64_t wheel_turn(int64_t now);
 

@@ -1,6 +1,7 @@
 /* What changes and ends of registrations in epoll do to its rules (tests/epoll.c). */
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "../shim/timeoutsock.h"
@@ -92,6 +93,32 @@ START_TEST(a_connection_of_a_kind_that_tells_nothing_has_the_whole_limit_when_ad
     ck_assert_int_eq(plain_read(p.here, &(char){0}, 1), 1);
     add_again(epoll, p.here);
     ck_expires_after(LIMIT, p.here, epoll);
+}
+END_TEST
+
+static void use_up_the_first_numbers(void)
+{
+    struct rlimit limit;
+    ck_ok(getrlimit(RLIMIT_NOFILE, &limit));
+    limit.rlim_cur = limit.rlim_max;
+    ck_ok(setrlimit(RLIMIT_NOFILE, &limit));
+    for (int fd = 0; fd < 1023; ck_ok(fd))
+        fd = dup(STDIN_FILENO);
+}
+
+/* Of the first 1,024 numbers what is known is found sooner. */
+START_TEST(with_high_numbers_a_connection_expires_and_a_removed_one_does_not)
+{
+    use_up_the_first_numbers();
+    struct pair p = tcp_pair(), removed = tcp_pair();
+    int epoll = instance_of(removed.here, EPOLLIN);
+    ck_assert_int_gt(p.here, 1023);
+    add(epoll, p.here, EPOLLIN);
+    delete(epoll, removed.here);
+    ck_expires_after(LIMIT, p.here, epoll);
+    delete(epoll, p.here);
+    ck_silent_for(LIMIT, epoll);
+    ck_is_alive(removed.here);
 }
 END_TEST
 
@@ -231,7 +258,7 @@ int main(int argc, char **argv)
         {"registrations", SETTINGS(limit),
          TESTS(changing_a_registration_does_not_put_expiry_off,
                taking_a_connection_out_and_adding_it_again_at_once_does_not_put_expiry_off,
-               a_removed_connection_does_not_expire,
+               a_removed_connection_does_not_expire, with_high_numbers_a_connection_expires_and_a_removed_one_does_not,
                a_connection_answered_removed_idle_and_added_again_has_the_whole_limit,
                a_connection_answered_worked_on_and_added_again_has_the_whole_limit,
                changed_after_it_was_registered_unseen_a_connection_expires, an_event_that_cannot_be_read_is_efault,

@@ -100,6 +100,17 @@ START_TEST(a_connect_that_hangs_expires_at_the_connect_limit)
 }
 END_TEST
 
+START_TEST(a_connect_that_hangs_and_was_taken_out_for_longer_than_its_limit_expires_when_it_is_added_again)
+{
+    int fd = connect_without_waiting(full_listener()), epoll = instance_of(fd, EPOLLOUT);
+    delete(epoll, fd);
+    ck_silent_for(150, epoll);
+    add(epoll, fd, EPOLLOUT);
+    ck_took_ms(0, ck_assert_int_eq(ready_in(epoll, -1), fd));
+    ck_assert_int_eq(error_of(fd), ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(a_connect_begun_after_registration_expires_at_the_connect_limit)
 {
     int epoll, listener = full_listener(), fd = registered_socket(&epoll);
@@ -254,6 +265,7 @@ int main(int argc, char **argv)
                the_mask_keeps_a_signal_out_until_the_connection_has_expired), epoll_mask_names},
         {"connecting", SETTINGS("TIMEOUTSOCK_CONNECT=100ms", "TIMEOUTSOCK_DEFAULT=250ms"),
          TESTS(a_connect_that_hangs_expires_at_the_connect_limit,
+               a_connect_that_hangs_and_was_taken_out_for_longer_than_its_limit_expires_when_it_is_added_again,
                a_connect_begun_after_registration_expires_at_the_connect_limit,
                a_connection_made_after_registration_has_the_limit_of_reading,
                a_connection_made_in_time_has_the_limit_of_reading, a_refused_connect_is_told_at_once), epoll_names},

@@ -1,7 +1,8 @@
-/* The wheel itself, linked into the test: who is linked into it, and when that is over, is told
- * here, and time is what the test says. */
+/* The wheel itself, linked into the test: what is linked into it, and when that expires, is told
+ * here, and so is the time. */
 #include "../shim/wheel.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "../shim/deadline.h"
@@ -12,6 +13,7 @@
 #define LIMIT (30 * SECOND)
 #define MANY 1000
 #define LATE (17 * MILLISECOND)     /* two ticks of the wheel */
+#define BEGIN (1000 * SECOND)
 
 struct cell fdtab_first[SPARSE_LEAF_SIZE];
 static int64_t expiries[MANY];
@@ -22,15 +24,17 @@ struct cell *fdtab_further_cell(int fd)
     ck_abort_msg("%d is none of ours", fd);
 }
 
+static int64_t smallest = LIMIT;
+
 int64_t policy_smallest(void)
 {
-    return LIMIT;
+    return smallest;
 }
 
 int64_t watch_by_epoll(int fd, int64_t now)
 {
     (void)now;
-    return expiries[fd];
+    return atomic_load_explicit(&fdtab_first[fd].watched, memory_order_relaxed) ? expiries[fd] : NEVER;
 }
 
 void watch_expire_by_epoll(int fd, int64_t now)
@@ -40,47 +44,124 @@ void watch_expire_by_epoll(int fd, int64_t now)
     left--;
 }
 
-/* At random times from now on. */
-static int64_t link_many(void)
+static int64_t random_below(int64_t span)
 {
-    int64_t now = clock_now();
-    srand(1);
-    for (int fd = 0; fd < MANY; fd++) {
-        expiries[fd] = now + rand() % (int)(LIMIT / MILLISECOND) * MILLISECOND;
-        atomic_store(&fdtab_first[fd].watched, 1);
-        wheel_consider(fd);
+    return rand() % (int)(span / MICROSECOND) * MICROSECOND;
+}
+
+static void link_at(int64_t now, int fd, int64_t span)
+{
+    expiries[fd] = now + span;
+    atomic_store(&fdtab_first[fd].watched, 1);
+    wheel_link(fd, &fdtab_first[fd], now);
+    left++;
+}
+
+static void link_many(void)
+{
+    for (int fd = 0; fd < MANY; fd++)
+        link_at(BEGIN, fd, random_below(LIMIT));
+}
+
+/* Returns the time at which all have expired. */
+static int64_t sleep_until_told(int64_t now)
+{
+    for (int64_t next; left; now = next) {
+        next = wheel_turn(now);
+        ck_assert_int_gt(next, now);
     }
-    left = MANY;
     return now;
 }
 
 START_TEST(whoever_sleeps_until_the_wheel_says_finds_each_in_time)
 {
-    for (int64_t now = link_many(), next; left; now = next) {
-        next = wheel_turn(now);
-        ck_assert_int_gt(next, now);
-    }
+    link_many();
+    sleep_until_told(BEGIN);
 }
 END_TEST
 
-START_TEST(whoever_comes_often_finds_each_in_time_too)
+START_TEST(whoever_comes_often_finds_each_in_time)
 {
-    for (int64_t now = link_many(), last = now + LIMIT + LATE; now < last; now += MILLISECOND)
+    link_many();
+    for (int64_t now = BEGIN; now < BEGIN + LIMIT + LATE; now += MILLISECOND)
         wheel_turn(now);
     ck_assert_int_eq(left, 0);
 }
 END_TEST
 
+/* Those who link it read a finer clock. */
+START_TEST(what_is_linked_by_a_clock_that_is_ahead_is_found_in_time)
+{
+    int64_t now = BEGIN;
+    for (int i = 0; i < 2000; i++) {
+        wheel_turn(now);
+        link_at(now + random_below(300 * MILLISECOND), 0, random_below(LIMIT - SECOND));
+        now = sleep_until_told(now) + random_below(SECOND);
+    }
+}
+END_TEST
+
 START_TEST(where_nothing_is_linked_nobody_sleeps_longer_than_the_smallest_limit)
 {
-    int64_t now = clock_now();
-    ck_assert_int_eq(wheel_turn(now), now + LIMIT);
+    ck_assert_int_eq(wheel_turn(BEGIN), BEGIN + LIMIT);
+}
+END_TEST
+
+static atomic_bool stop;
+static pthread_mutex_t turning = PTHREAD_MUTEX_INITIALIZER;
+
+static void *turn(void *unused)
+{
+    for (int64_t now = BEGIN; !atomic_load(&stop); now += 10 * MILLISECOND) {
+        pthread_mutex_lock(&turning);
+        wheel_turn(now);
+        pthread_mutex_unlock(&turning);
+    }
+    return unused;
+}
+
+static bool is_linked(struct cell *cell)
+{
+    return atomic_load(&cell->next) != WHEEL_UNLINKED;
+}
+
+/* While a slot is emptied it is for a moment in none. */
+static bool stays_linked(struct cell *cell)
+{
+    if (is_linked(cell))
+        return true;
+    pthread_mutex_lock(&turning);
+    bool linked = is_linked(cell);
+    pthread_mutex_unlock(&turning);
+    return linked;
+}
+
+START_TEST(what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost)
+{
+    struct cell *cell = &fdtab_first[0];
+    pthread_t turner;
+    smallest = MILLISECOND;             /* it is looked at in each turn */
+    expiries[0] = INT64_MAX - 1;
+    atomic_store(&cell->since, 1);
+    ck_assert_int_eq(pthread_create(&turner, NULL, turn, NULL), 0);
+    for (int i = 0; i < 2000000; i++) {
+        atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
+        for (volatile int pause = rand() % 16; pause > 0;)
+            pause--;
+        atomic_store_explicit(&cell->watched, 1, memory_order_release);
+        wheel_consider(0);
+        ck_assert_msg(stays_linked(cell), "lost at the %dth time", i);
+    }
+    atomic_store(&stop, true);
+    pthread_join(turner, NULL);
 }
 END_TEST
 
 int main(void)
 {
     return run_tests("wheel", TESTS(whoever_sleeps_until_the_wheel_says_finds_each_in_time,
-                                    whoever_comes_often_finds_each_in_time_too,
+                                    whoever_comes_often_finds_each_in_time,
+                                    what_is_linked_by_a_clock_that_is_ahead_is_found_in_time,
+                                    what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost,
                                     where_nothing_is_linked_nobody_sleeps_longer_than_the_smallest_limit));
 }
