@@ -38,10 +38,11 @@ void watched_end(int fd, struct cell *cell)
     begin_anew(fd, cell);
 }
 
-/* The kernel's tick; 32 bits of milliseconds come round in 50 days. */
-static uint32_t this_tick(void)
+/* The time as cell->mark has it: in steps of 8 ms, which is less than a TICK.  They come round in
+ * a year. */
+static uint32_t mark_of_now(void)
 {
-    return (uint32_t)(clock_lately() >> 20);
+    return (uint32_t)(clock_lately() >> 23);
 }
 
 /* Whether something has moved meanwhile is asked when somebody waits for it again. */
@@ -50,13 +51,13 @@ static void leave(struct cell *cell)
     atomic_store_explicit(&cell->watched, WATCHED_GONE, memory_order_relaxed);
 }
 
-/* A connection that is taken out and put in again need not be asked about twice in one tick:
- * by nothing finer the kernel tells when something has moved. */
+/* A connection that is taken out and put in again, as some programs do with each answer, need not
+ * be asked about twice in one step: by nothing finer the kernel tells when something has moved. */
 static bool has_been_asked(const struct cell *cell)
 {
     return atomic_load_explicit(&cell->watched, memory_order_relaxed) == WATCHED_GONE &&
            state_kind(cell_state(cell)) == KIND_TCP &&
-           atomic_load_explicit(&cell->mark, memory_order_relaxed) == this_tick();
+           atomic_load_explicit(&cell->mark, memory_order_relaxed) == mark_of_now();
 }
 
 static void add_again(int fd, struct cell *cell)
@@ -64,7 +65,7 @@ static void add_again(int fd, struct cell *cell)
     if (has_been_asked(cell))
         return;
     begin_anew(fd, cell);
-    atomic_store_explicit(&cell->mark, this_tick(), memory_order_relaxed);
+    atomic_store_explicit(&cell->mark, mark_of_now(), memory_order_relaxed);
 }
 
 bool watched_takes_one_event(const struct cell *cell, uint32_t events)
@@ -152,9 +153,7 @@ bool watched_change(int epoll, int op, int fd, const struct epoll_event *event)
         return true;
     }
     note_events(cell, epoll, in, event->events);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!wheel_considers(cell))     /* another thread has just found it in no instance */
-        wheel_consider(fd);
+    wheel_consider(fd);
     return true;
 }
 
@@ -177,6 +176,8 @@ void watched_register(int epoll, int fd, uint32_t events, bool added, struct arm
     bool one = events & EPOLLONESHOT;
     if (one)
         atomic_store(&cell->mark, arming.mark);
+    else if (!added)
+        atomic_store(&cell->mark, 0);   /* it may be that of a one-shot registration */
     if (watched_takes_one_event(cell, events))
         atomic_store(&cell->since, arming.since);
     else if (added && !one)
