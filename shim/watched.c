@@ -10,7 +10,7 @@
  * several numbers for one, that cannot be told. */
 uint32_t watched_by_epoll(const struct cell *cell)
 {
-    uint32_t watched = atomic_load_explicit(&cell->watched, memory_order_acquire);
+    uint32_t watched = atomic_load(&cell->watched);
     int epoll = atomic_load_explicit(&cell->epoll, memory_order_relaxed);
     if (!watched_instances(watched))
         return 0;
@@ -118,7 +118,7 @@ static void note_events(struct cell *cell, int epoll, uint32_t in, uint32_t even
 {
     uint32_t flags = (events & EPOLLONESHOT ? WATCHED_ONESHOT : 0) | (events & EPOLLET ? WATCHED_EDGE : 0);
     atomic_store_explicit(&cell->epoll, epoll, memory_order_relaxed);
-    atomic_store_explicit(&cell->watched, in | flags | (events & WATCHED_EVENTS), memory_order_release);
+    atomic_store(&cell->watched, in | flags | (events & WATCHED_EVENTS));     /* before wheel_considers */
 }
 
 /* Whether an instance is the only one to have it, and for more than one event. */

@@ -92,11 +92,8 @@ void wheel_link(int fd, struct cell *cell, int64_t now)
         atomic_store(&reach, NEVER);    /* another thread has just passed that slot: sweep */
 }
 
-/* The fence, with that of wheel_consider: either this thread sees how it is registered, or that
- * one that it is not linked. */
 static void look_at(int fd, struct cell *cell, int64_t now)
 {
-    atomic_thread_fence(memory_order_seq_cst);
     if (watch_by_epoll(fd, now) <= now)
         watch_expire_by_epoll(fd, now);
     wheel_link(fd, cell, now);
@@ -175,9 +172,6 @@ int64_t wheel_turn(int64_t now)
 void wheel_consider(int fd)
 {
     struct cell *cell = fdtab_cell(fd);
-    if (!cell || !atomic_load_explicit(&cell->watched, memory_order_relaxed))
-        return;
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!wheel_considers(cell))
+    if (cell && atomic_load_explicit(&cell->watched, memory_order_relaxed) && !wheel_considers(cell))
         wheel_link(fd, cell, clock_now());
 }

@@ -19,10 +19,13 @@
 /* cell->next of a cell that is in no slot. */
 #define WHEEL_UNLINKED 0
 
-/* Whether it is in a slot, and waited for: then it is looked at when its time comes. */
+/* Whether it is in a slot, and waited for: then it is looked at when its time comes.  Of a thread
+ * that empties the slot and finds it in no instance, and one that has just registered it, either
+ * sees what the other has done: it takes it out before it looks at cell->watched, and that is
+ * written before this is asked (all of it memory_order_seq_cst). */
 static inline bool wheel_considers(const struct cell *cell)
 {
-    return atomic_load_explicit(&cell->next, memory_order_relaxed) != WHEEL_UNLINKED &&
+    return atomic_load(&cell->next) != WHEEL_UNLINKED &&
            atomic_load_explicit(&cell->since, memory_order_relaxed);
 }
 

@@ -1,9 +1,13 @@
-/* What is noted of registrations in epoll, linked into the test: of the kernel only this is known,
- * that bytes have moved just now. */
+/* What is noted of registrations in epoll, and the wheel, linked into the test: of the kernel only
+ * this is known, that bytes have moved just now, or long ago. */
 #include "../shim/watched.h"
+
+#include <pthread.h>
+#include <stdlib.h>
 
 #include "../shim/connection.h"
 #include "../shim/deadline.h"
+#include "../shim/watch.h"
 #include "../shim/wheel.h"
 #include "harness.h"
 
@@ -34,9 +38,11 @@ bool connection_has_peer(int fd)
     return fd == FD;
 }
 
+static int64_t quiet;
+
 int64_t connection_quiet(int fd)
 {
-    return fd == FD ? 0 : NEVER;
+    return fd == FD ? quiet : NEVER;
 }
 
 bool connection_mark(int fd, short events, uint32_t *mark)
@@ -52,9 +58,20 @@ bool connection_ready(int fd, short events)
     return false;
 }
 
-void wheel_consider(int fd)
+int64_t policy_smallest(void)
 {
-    ck_assert_int_eq(fd, FD);
+    return MILLISECOND;
+}
+
+/* It is looked at in each turn, and never expires. */
+int64_t watch_by_epoll(int fd, int64_t now)
+{
+    return watched_by_epoll(fdtab_cell(fd)) ? now + SECOND : NEVER;
+}
+
+void watch_expire_by_epoll(int fd, int64_t now)
+{
+    ck_abort_msg("%d has expired at %lld", fd, (long long)now);
 }
 
 static void is_waited_for_since(int64_t time)
@@ -65,6 +82,7 @@ static void is_waited_for_since(int64_t time)
 static void add(void)
 {
     watched_register(EPOLL, FD, EPOLLIN, true, (struct arming){0});
+    wheel_consider(FD);
 }
 
 static void delete(void)
@@ -93,7 +111,56 @@ START_TEST(what_had_moved_when_it_was_armed_is_not_taken_for_the_time_when_the_k
 }
 END_TEST
 
+static atomic_bool stop;
+static pthread_mutex_t turning = PTHREAD_MUTEX_INITIALIZER;
+
+static void *turn(void *unused)
+{
+    for (int64_t now = SECOND; !atomic_load(&stop); now += 10 * MILLISECOND) {
+        pthread_mutex_lock(&turning);
+        wheel_turn(now);
+        pthread_mutex_unlock(&turning);
+    }
+    return unused;
+}
+
+static bool is_linked(void)
+{
+    return atomic_load(&fdtab_first[FD].next) != WHEEL_UNLINKED;
+}
+
+/* While a slot is emptied it is for a moment in none. */
+static bool stays_linked(void)
+{
+    if (is_linked())
+        return true;
+    pthread_mutex_lock(&turning);
+    bool linked = is_linked();
+    pthread_mutex_unlock(&turning);
+    return linked;
+}
+
+/* Of two million times it was some dozens, when it could be. */
+START_TEST(what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost)
+{
+    pthread_t turner;
+    quiet = NEVER - 1;
+    is_waited_for_since(1);
+    ck_assert_int_eq(pthread_create(&turner, NULL, turn, NULL), 0);
+    for (int i = 0; i < 2000000; i++) {
+        add();
+        ck_assert_msg(stays_linked(), "lost at the %dth time", i);
+        delete();
+        for (volatile int pause = rand() % 16; pause > 0;)
+            pause--;
+    }
+    atomic_store(&stop, true);
+    pthread_join(turner, NULL);
+}
+END_TEST
+
 int main(void)
 {
-    return run_tests("watched", TESTS(what_had_moved_when_it_was_armed_is_not_taken_for_the_time_when_the_kernel_was_asked));
+    return run_tests("watched", TESTS(what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost,
+                                      what_had_moved_when_it_was_armed_is_not_taken_for_the_time_when_the_kernel_was_asked));
 }

@@ -2,7 +2,6 @@
  * here, and so is the time. */
 #include "../shim/wheel.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "../shim/deadline.h"
@@ -24,17 +23,15 @@ struct cell *fdtab_further_cell(int fd)
     ck_abort_msg("%d is none of ours", fd);
 }
 
-static int64_t smallest = LIMIT;
-
 int64_t policy_smallest(void)
 {
-    return smallest;
+    return LIMIT;
 }
 
 int64_t watch_by_epoll(int fd, int64_t now)
 {
     (void)now;
-    return atomic_load_explicit(&fdtab_first[fd].watched, memory_order_relaxed) ? expiries[fd] : NEVER;
+    return expiries[fd];
 }
 
 void watch_expire_by_epoll(int fd, int64_t now)
@@ -52,7 +49,6 @@ static int64_t random_below(int64_t span)
 static void link_at(int64_t now, int fd, int64_t span)
 {
     expiries[fd] = now + span;
-    atomic_store(&fdtab_first[fd].watched, 1);
     wheel_link(fd, &fdtab_first[fd], now);
     left++;
 }
@@ -107,61 +103,10 @@ START_TEST(where_nothing_is_linked_nobody_sleeps_longer_than_the_smallest_limit)
 }
 END_TEST
 
-static atomic_bool stop;
-static pthread_mutex_t turning = PTHREAD_MUTEX_INITIALIZER;
-
-static void *turn(void *unused)
-{
-    for (int64_t now = BEGIN; !atomic_load(&stop); now += 10 * MILLISECOND) {
-        pthread_mutex_lock(&turning);
-        wheel_turn(now);
-        pthread_mutex_unlock(&turning);
-    }
-    return unused;
-}
-
-static bool is_linked(struct cell *cell)
-{
-    return atomic_load(&cell->next) != WHEEL_UNLINKED;
-}
-
-/* While a slot is emptied it is for a moment in none. */
-static bool stays_linked(struct cell *cell)
-{
-    if (is_linked(cell))
-        return true;
-    pthread_mutex_lock(&turning);
-    bool linked = is_linked(cell);
-    pthread_mutex_unlock(&turning);
-    return linked;
-}
-
-START_TEST(what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost)
-{
-    struct cell *cell = &fdtab_first[0];
-    pthread_t turner;
-    smallest = MILLISECOND;             /* it is looked at in each turn */
-    expiries[0] = INT64_MAX - 1;
-    atomic_store(&cell->since, 1);
-    ck_assert_int_eq(pthread_create(&turner, NULL, turn, NULL), 0);
-    for (int i = 0; i < 2000000; i++) {
-        atomic_store_explicit(&cell->watched, 0, memory_order_relaxed);
-        for (volatile int pause = rand() % 16; pause > 0;)
-            pause--;
-        atomic_store_explicit(&cell->watched, 1, memory_order_release);
-        wheel_consider(0);
-        ck_assert_msg(stays_linked(cell), "lost at the %dth time", i);
-    }
-    atomic_store(&stop, true);
-    pthread_join(turner, NULL);
-}
-END_TEST
-
 int main(void)
 {
     return run_tests("wheel", TESTS(whoever_sleeps_until_the_wheel_says_finds_each_in_time,
                                     whoever_comes_often_finds_each_in_time,
                                     what_is_linked_by_a_clock_that_is_ahead_is_found_in_time,
-                                    what_is_taken_out_and_put_in_again_while_another_thread_turns_is_not_lost,
                                     where_nothing_is_linked_nobody_sleeps_longer_than_the_smallest_limit));
 }

@@ -243,24 +243,23 @@ def works_of(load):
 WORKS = [work for load in LOADS for work in works_of(load)]
 
 
-def shares(turns, name):
-    """What was done of the plain throughput, in pairs of the plain and the other."""
-    for first in range(0, len(turns), TURNS_OF_A_PAIR):
-        pair = turns[first:first + TURNS_OF_A_PAIR]
-        yield sum(turn["plain"]["a request"] for turn in pair) / sum(turn[name]["a request"] for turn in pair)
+def share(turns, name):
+    """What was done of the plain throughput."""
+    return sum(turn["plain"]["a request"] for turn in turns) / sum(turn[name]["a request"] for turn in turns)
 
 
 def compare(library):
     """What redis-benchmark and wrk get done with a limit of 30 s at both ends, against what they
     do without; and a second time without, which tells how much of that is chance.  What else the
-    machine does comes and goes within seconds, so that a pair is made of many short turns."""
+    machine does comes and goes within seconds, so that a pair is made of many short turns; and
+    two servers of the same program are never equally quick, so that each pair has its own."""
     plain = environment(None, {})
     asked = {"plain": Arm(plain), "the library": Arm(environment(library, {"TIMEOUTSOCK_DEFAULT": "30"})),
              "plain again": Arm(plain)}
     for load in (load for load in LOADS if load.goals is GOALS):
-        turns = ask_in_turn(load, asked, COMPARED_PAIRS * TURNS_OF_A_PAIR)
+        pairs = [ask_in_turn(load, asked, TURNS_OF_A_PAIR) for _ in range(COMPARED_PAIRS)]
         for name in list(asked)[1:]:
-            ratios = sorted(shares(turns, name))
+            ratios = sorted(share(turns, name) for turns in pairs)
             print(f"{load.name}, {name}: {statistics.median(ratios):.3f} of the plain throughput"
                   f" ({ratios[0]:.3f} to {ratios[-1]:.3f})", flush=True)
 
