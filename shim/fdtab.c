@@ -9,8 +9,8 @@
 #include "kind.h"
 #include "real.h"
 
-struct cell fdtab_first[SPARSE_LEAF_SIZE];
-static struct sparse cells = {.element = sizeof(struct cell)};
+struct cell fdtab_first[SPARSE_LEAF_SIZE] LARGE;
+SPARSE_ARRAY(cells, struct cell);
 
 /* The process whose memory this is.  A child of vfork() has another pid and the same
  * memory: what it does to its descriptors must not be written into its parent's table.  The

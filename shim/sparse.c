@@ -19,9 +19,9 @@ void *sparse_pages(size_t size)
     return pages == MAP_FAILED ? NULL : pages;
 }
 
-static void *there(const branch *from)
+static void *there(branch *from)
 {
-    return atomic_load_explicit((branch *)from, memory_order_acquire);
+    return atomic_load_explicit(from, memory_order_acquire);
 }
 
 /* What a branch leads to.  Two threads may find it missing at once: the later one drops
@@ -42,7 +42,7 @@ static void *follow(branch *from, size_t size)
 
 static branch *root_of(const struct sparse *array, int at)
 {
-    return (branch *)&array->root[at >> (SPARSE_LEAF_BITS + NODE_BITS)];
+    return &array->root[at >> (SPARSE_LEAF_BITS + NODE_BITS)];
 }
 
 static branch *leaf_of(struct node *node, int at)
@@ -55,7 +55,7 @@ static void *element_of(const struct sparse *array, char *leaf, int at)
     return leaf ? leaf + array->element * (at & (SPARSE_LEAF_SIZE - 1)) : NULL;
 }
 
-void *sparse_make(struct sparse *array, int at)
+void *sparse_make(const struct sparse *array, int at)
 {
     struct node *node = follow(root_of(array, at), sizeof *node);
     return node ? element_of(array, follow(leaf_of(node, at), array->element * SPARSE_LEAF_SIZE), at) : NULL;

@@ -14,13 +14,20 @@
 
 typedef void *_Atomic branch;       /* to a node or a leaf; NULL until it is needed */
 
+/* Large, and last in memory: what is written at each start lies close together before it, on
+ * few pages. */
+#define LARGE __attribute__((common))
+
 struct sparse {
     size_t element;                 /* bytes */
-    branch root[1 << SPARSE_ROOT_BITS];
+    branch *root;
 };
+#define SPARSE_ARRAY(name, type)                      \
+    branch name##_root[1 << SPARSE_ROOT_BITS] LARGE;  \
+    static const struct sparse name = {sizeof(type), name##_root}
 
 /* The element of a number that is not negative, making room for it; NULL: no memory. */
-void *sparse_make(struct sparse *array, int at);
+void *sparse_make(const struct sparse *array, int at);
 
 /* The element, or NULL if there has never been room for it. */
 void *sparse_find(const struct sparse *array, int at);

@@ -4,7 +4,7 @@
 
 #include "sparse.h"
 
-static struct sparse table = {.element = sizeof(struct terms)};
+SPARSE_ARRAY(table, struct terms);
 
 struct terms *terms_find(int fd)
 {

@@ -27,7 +27,7 @@
 /* Cells are linked by number; END is the last one of a list. */
 enum { UNLINKED = WHEEL_UNLINKED, END, FIRST };
 
-static _Atomic uint32_t slots[SLOTS];
+_Atomic uint32_t wheel_slots[SLOTS] LARGE;
 static _Atomic uint64_t filled[WORDS];          /* a bit for each slot that is not empty ... */
 static _Atomic uint64_t filled_words;           /* ... and for each of these words that has one, below
                                                  * a count of CHANGEs */
@@ -74,9 +74,9 @@ static void note_empty(size_t slot)
 static void put(int fd, struct cell *cell, int64_t tick)
 {
     size_t slot = (size_t)tick % SLOTS;
-    uint32_t head = atomic_load(&slots[slot]);
+    uint32_t head = atomic_load(&wheel_slots[slot]);
     do atomic_store(&cell->next, head ? head : END);
-    while (!atomic_compare_exchange_weak(&slots[slot], &head, (uint32_t)fd + FIRST));
+    while (!atomic_compare_exchange_weak(&wheel_slots[slot], &head, (uint32_t)fd + FIRST));
     note_filled(slot);
 }
 
@@ -102,7 +102,7 @@ static void look_at(int fd, struct cell *cell, int64_t now)
 static void empty(size_t slot, int64_t now)
 {
     note_empty(slot);
-    uint32_t link = atomic_exchange(&slots[slot], 0);
+    uint32_t link = atomic_exchange(&wheel_slots[slot], 0);
     while (link >= FIRST) {
         int fd = (int)(link - FIRST);
         struct cell *cell = fdtab_cell(fd);
