@@ -9,7 +9,7 @@
 #include "watch.h"
 
 /* A tick is 8.4 ms: no expiry in epoll is later than that, and the tick after an expiry
- * before the next.  The wheel reaches 8.6 s ahead; what expires later is looked at on the
+ * before the next.  The wheel reaches 8 s ahead; what expires later is looked at on the
  * way. */
 #define TICK_BITS 23
 #define SLOTS 1024
